@@ -1,0 +1,63 @@
+// load_image(): one image on the calling thread.
+#include <string>
+#include <vector>
+
+#include "bind/bind.h"
+#include "bind/python_code.h"
+#include "io/file_source.h"
+#include "loader/load_image.h"
+
+namespace pyloader {
+namespace {
+
+constexpr size_t kMaxFile = size_t{1} << 31;
+
+Status read_file(const std::string& path, std::vector<uint8_t>& content) {
+  FileSource file;
+  if (Status status = file.open(path.c_str()); !status.ok()) return status;
+  return read_all(file, kMaxFile, content);
+}
+
+py::object load_image_bound(const py::bytes& source, bool is_path, py::object hooks,
+                            const std::string& color_mode, int height, int width,
+                            const std::string& interpolation, bool keep_aspect_ratio) {
+  const ImageRequest request = {.color_mode = parse_color_mode(color_mode),
+                                .target = {width, height},
+                                .filter = parse_filter(interpolation),
+                                .keep_aspect_ratio = keep_aspect_ratio};
+  const int channels = channels_of(request.color_mode);
+  PythonCode foreign(std::move(hooks), py::dtype::of<uint8_t>(),
+                     {.size = request.target, .channels = channels});
+  const auto text = static_cast<std::string>(source);
+  std::vector<uint8_t> content;
+  bool stored = false;
+  Status status;
+  py::array_t<uint8_t> pixels;
+  {
+    py::gil_scoped_release release;
+    if (is_path) {
+      status = read_file(text, content);
+    } else {
+      content.assign(text.begin(), text.end());
+    }
+    const auto allocate = [&](Size size) {
+      py::gil_scoped_acquire gil;
+      pixels = py::array_t<uint8_t>({size.height, size.width, channels});
+      return pixels.mutable_data();
+    };
+    if (status.ok()) status = load_image(content, request, foreign, allocate, stored);
+  }
+  if (!status.ok()) raise_status(status, is_path ? text.c_str() : nullptr);
+  if (stored) return py::none();
+  return pixels;
+}
+
+}  // namespace
+
+void register_images(py::module_& module) {
+  module.def("load_image", &load_image_bound, py::arg("source"), py::arg("is_path"),
+             py::arg("hooks"), py::kw_only(), py::arg("color_mode"), py::arg("height"),
+             py::arg("width"), py::arg("interpolation"), py::arg("keep_aspect_ratio"));
+}
+
+}  // namespace pyloader

@@ -1,0 +1,47 @@
+// The inner loops of resizing and storing, one table of functions per SIMD level. Every level gives
+// the same bits; the scalar one is the reference.
+//
+// Pixels come in two forms: gray, 1 byte each, and colour, 4 bytes each (R, G, B and a fourth byte
+// that is alpha or filler). All row buffers have kRowSlack bytes behind their last pixel, which
+// kernels may read and overwrite.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/cpu.h"
+#include "image/axis_plan.h"
+
+namespace pyloader {
+
+// Rows that one call of a horizontal kernel takes at the most.
+inline constexpr int kMaxRows = 4;
+
+struct ImageKernels {
+  // Resamples `rows` (1 to kMaxRows) rows of gray pixels along x.
+  void (*horizontal_gray)(const uint8_t* const* src, uint8_t* const* dst, int rows,
+                          const AxisPlan& plan);
+  // The same for 4-byte pixels; `dst_channels` (3 or 4) bytes of each are written.
+  void (*horizontal_color)(const uint8_t* const* src, uint8_t* const* dst, int rows,
+                           const AxisPlan& plan, int dst_channels);
+  // Output row `index` from `plan.count[index]` source rows: `bytes` bytes, any pixel form.
+  void (*vertical)(const uint8_t* const* src, uint8_t* dst, int bytes, const AxisPlan& plan,
+                   int index);
+  // Pillow's conversion of RGB to L, from 4-byte pixels.
+  void (*gray_from_color)(const uint8_t* src, uint8_t* dst, int width);
+  // dst[i] = src[i] * scale in single precision.
+  void (*store_float)(const uint8_t* src, float* dst, size_t count, float scale);
+  // The three planes of packed RGB: plane[c][i] = src[3 * i + c] * scale.
+  void (*store_float_planes)(const uint8_t* src, float* const* planes, int width, float scale);
+};
+
+const ImageKernels& image_kernels(SimdLevel level);
+
+// One table per level, each in a file of its own.
+extern const ImageKernels kScalarImageKernels;
+#if defined(__x86_64__)
+extern const ImageKernels kAvx2ImageKernels;
+extern const ImageKernels kAvx512ImageKernels;
+#endif
+
+}  // namespace pyloader

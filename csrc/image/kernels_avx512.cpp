@@ -1,0 +1,163 @@
+// AVX-512 kernels for processors with VNNI: four taps in one 8-bit dot product. A weight is split
+// into three signed bytes (AxisPlan); the three sums are exact in 32 bits and add up to the very
+// sum of the reference.
+#if defined(__x86_64__)
+
+// GCC 12 warns about its own headers (GCC bug 105593).
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+
+#include <immintrin.h>
+#include <string.h>
+
+#include "image/kernels.h"
+
+#define PYLOADER_AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni")))
+
+namespace pyloader {
+namespace {
+
+struct Weights {
+  const int8_t* byte0;
+  const int8_t* byte1;
+  const int8_t* byte2;
+};
+
+PYLOADER_AVX512 inline Weights weights_of(const AxisPlan& plan, int index) {
+  const ptrdiff_t row = static_cast<ptrdiff_t>(index) * plan.stride;
+  return {plan.byte0.data() + row, plan.byte1.data() + row, plan.byte2.data() + row};
+}
+
+PYLOADER_AVX512 inline __m512i quad_at(const int8_t* weights) {
+  int32_t quad;
+  memcpy(&quad, weights, sizeof(quad));
+  return _mm512_set1_epi32(quad);
+}
+
+PYLOADER_AVX512 inline __m512i finish(__m512i sum0, __m512i sum1, __m512i sum2) {
+  const __m512i half = _mm512_set1_epi32(1 << (kWeightBits - 1));
+  const __m512i upper = _mm512_add_epi32(_mm512_slli_epi32(sum1, 8), _mm512_slli_epi32(sum2, 16));
+  const __m512i sum = _mm512_add_epi32(_mm512_add_epi32(sum0, half), upper);
+  return _mm512_srai_epi32(sum, kWeightBits);
+}
+
+// Four rows at a time, one in each 128-bit lane. Four 4-byte pixels are 16 bytes; the shuffle
+// gathers the four taps of each channel.
+PYLOADER_AVX512 void horizontal_color(const uint8_t* const* src, uint8_t* const* dst, int rows,
+                                      const AxisPlan& plan, int dst_channels) {
+  const __m512i by_channel = _mm512_broadcast_i32x4(
+      _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
+  const uint8_t* row0 = src[0];
+  const uint8_t* row1 = src[rows > 1 ? 1 : 0];
+  const uint8_t* row2 = src[rows > 2 ? 2 : 0];
+  const uint8_t* row3 = src[rows > 3 ? 3 : 0];
+  uint8_t* dst0 = dst[0];
+  uint8_t* dst1 = dst[rows > 1 ? 1 : 0];
+  uint8_t* dst2 = dst[rows > 2 ? 2 : 0];
+  uint8_t* dst3 = dst[rows > 3 ? 3 : 0];
+  const __m512i zero = _mm512_setzero_si512();
+  Weights weights = weights_of(plan, 0);
+  for (int x = 0; x < plan.out_size; ++x) {
+    const ptrdiff_t offset = static_cast<ptrdiff_t>(plan.first[static_cast<size_t>(x)]) * 4;
+    const int count = plan.count[static_cast<size_t>(x)];
+    __m512i sum0 = zero, sum1 = zero, sum2 = zero;
+    for (int t = 0; t < count; t += 4) {
+      const ptrdiff_t at = offset + t * 4;
+      __m512i pixels = _mm512_castsi128_si512(
+          _mm_loadu_si128(reinterpret_cast<const __m128i*>(row0 + at)));
+      pixels = _mm512_inserti32x4(
+          pixels, _mm_loadu_si128(reinterpret_cast<const __m128i*>(row1 + at)), 1);
+      pixels = _mm512_inserti32x4(
+          pixels, _mm_loadu_si128(reinterpret_cast<const __m128i*>(row2 + at)), 2);
+      pixels = _mm512_inserti32x4(
+          pixels, _mm_loadu_si128(reinterpret_cast<const __m128i*>(row3 + at)), 3);
+      const __m512i taps = _mm512_shuffle_epi8(pixels, by_channel);
+      sum0 = _mm512_dpbusd_epi32(sum0, taps, quad_at(weights.byte0 + t));
+      sum1 = _mm512_dpbusd_epi32(sum1, taps, quad_at(weights.byte1 + t));
+      sum2 = _mm512_dpbusd_epi32(sum2, taps, quad_at(weights.byte2 + t));
+    }
+    weights.byte0 += plan.stride;
+    weights.byte1 += plan.stride;
+    weights.byte2 += plan.stride;
+    const __m512i words = _mm512_max_epi32(finish(sum0, sum1, sum2), zero);
+    alignas(16) int pixel[4];
+    _mm_store_si128(reinterpret_cast<__m128i*>(pixel), _mm512_cvtusepi32_epi8(words));
+    // Four bytes even where three are asked for: the next pixel, or the slack, takes the fourth.
+    // Rows beyond `rows` repeat row 0, so repeated stores to it agree.
+    memcpy(dst0 + x * dst_channels, &pixel[0], 4);
+    memcpy(dst1 + x * dst_channels, &pixel[1], 4);
+    memcpy(dst2 + x * dst_channels, &pixel[2], 4);
+    memcpy(dst3 + x * dst_channels, &pixel[3], 4);
+  }
+}
+
+PYLOADER_AVX512 void vertical(const uint8_t* const* src, uint8_t* dst, int bytes,
+                              const AxisPlan& plan, int index) {
+  const int count = plan.count[static_cast<size_t>(index)];
+  const Weights weights = weights_of(plan, index);
+  const __m512i zero = _mm512_setzero_si512();
+  for (int i = 0; i < bytes; i += 64) {
+    __m512i sum[3][4];
+    for (auto& part : sum) part[0] = part[1] = part[2] = part[3] = zero;
+    for (int t = 0; t < count; t += 4) {
+      // Rows past the last are paired with it; their weights are zero.
+      const int last = count - 1;
+      const __m512i a = _mm512_loadu_si512(src[t] + i);
+      const __m512i b = _mm512_loadu_si512(src[t + 1 < last ? t + 1 : last] + i);
+      const __m512i c = _mm512_loadu_si512(src[t + 2 < last ? t + 2 : last] + i);
+      const __m512i d = _mm512_loadu_si512(src[t + 3 < last ? t + 3 : last] + i);
+      const __m512i ab_front = _mm512_unpacklo_epi8(a, b);
+      const __m512i ab_back = _mm512_unpackhi_epi8(a, b);
+      const __m512i cd_front = _mm512_unpacklo_epi8(c, d);
+      const __m512i cd_back = _mm512_unpackhi_epi8(c, d);
+      const __m512i quads[4] = {
+          _mm512_unpacklo_epi16(ab_front, cd_front), _mm512_unpackhi_epi16(ab_front, cd_front),
+          _mm512_unpacklo_epi16(ab_back, cd_back), _mm512_unpackhi_epi16(ab_back, cd_back)};
+      const __m512i weight[3] = {quad_at(weights.byte0 + t), quad_at(weights.byte1 + t),
+                                 quad_at(weights.byte2 + t)};
+      for (int part = 0; part < 3; ++part) {
+        for (int q = 0; q < 4; ++q) {
+          sum[part][q] = _mm512_dpbusd_epi32(sum[part][q], quads[q], weight[part]);
+        }
+      }
+    }
+    const __m512i words0 = _mm512_packs_epi32(finish(sum[0][0], sum[1][0], sum[2][0]),
+                                              finish(sum[0][1], sum[1][1], sum[2][1]));
+    const __m512i words1 = _mm512_packs_epi32(finish(sum[0][2], sum[1][2], sum[2][2]),
+                                              finish(sum[0][3], sum[1][3], sum[2][3]));
+    _mm512_storeu_si512(dst + i, _mm512_packus_epi16(words0, words1));
+  }
+}
+
+void horizontal_gray(const uint8_t* const* src, uint8_t* const* dst, int rows,
+                     const AxisPlan& plan) {
+  kAvx2ImageKernels.horizontal_gray(src, dst, rows, plan);
+}
+
+void gray_from_color(const uint8_t* src, uint8_t* dst, int width) {
+  kAvx2ImageKernels.gray_from_color(src, dst, width);
+}
+
+void store_float(const uint8_t* src, float* dst, size_t count, float scale) {
+  kAvx2ImageKernels.store_float(src, dst, count, scale);
+}
+
+void store_float_planes(const uint8_t* src, float* const* planes, int width, float scale) {
+  kAvx2ImageKernels.store_float_planes(src, planes, width, scale);
+}
+
+}  // namespace
+
+// What VNNI does not speed up is the AVX2 kernel's.
+const ImageKernels kAvx512ImageKernels = {
+    .horizontal_gray = horizontal_gray,
+    .horizontal_color = horizontal_color,
+    .vertical = vertical,
+    .gray_from_color = gray_from_color,
+    .store_float = store_float,
+    .store_float_planes = store_float_planes,
+};
+
+}  // namespace pyloader
+
+#endif

@@ -1,0 +1,98 @@
+#include "image/resize_plan.h"
+
+#include <algorithm>
+
+namespace pyloader {
+namespace {
+
+struct Box {
+  int left = 0;
+  int top = 0;
+  int right = 0;
+  int bottom = 0;
+};
+
+// Keras' crop, in its integers.
+Box crop_box(const ResizeRequest& request) {
+  const Size source = request.source;
+  if (!request.keep_aspect_ratio) return {0, 0, source.width, source.height};
+  const int64_t width = source.width, height = source.height;
+  const int64_t target_width = request.target.width, target_height = request.target.height;
+  const auto crop_height =
+      static_cast<int>(std::min(height, width * target_height / target_width));
+  const auto crop_width = static_cast<int>(std::min(width, height * target_width / target_height));
+  const int top = (source.height - crop_height) / 2;
+  const int left = (source.width - crop_width) / 2;
+  return {left, top, left + crop_width, top + crop_height};
+}
+
+void mark_needed_rows(ResizePlan& plan) {
+  plan.needed_rows.assign(static_cast<size_t>(plan.source.height), 0);
+  if (plan.kind == ResizePlan::Kind::kNearest) {
+    for (int32_t row : plan.rows) {
+      if (row >= 0) plan.needed_rows[static_cast<size_t>(row)] = 1;
+    }
+    return;
+  }
+  std::fill(plan.needed_rows.begin() + plan.first_row, plan.needed_rows.begin() + plan.end_row,
+            uint8_t{1});
+}
+
+void fill_plan(const ResizeRequest& request, AxisPlanCache& cache, ResizePlan& plan) {
+  const Size source = request.source, target = request.target;
+  plan.source = source;
+  plan.target = target;
+  plan.end_row = source.height;
+  if (source == target) return;
+
+  const Box box = crop_box(request);
+  const AxisKey x{source.width, box.left, box.right, target.width, request.filter};
+  const AxisKey y{source.height, box.top, box.bottom, target.height, request.filter};
+  if (request.filter == Filter::kNearest) {
+    plan.kind = ResizePlan::Kind::kNearest;
+    plan.columns = make_nearest_positions(x);
+    plan.rows = make_nearest_positions(y);
+    plan.first_row = std::max(plan.rows.front(), 0);
+    plan.end_row = *std::max_element(plan.rows.begin(), plan.rows.end()) + 1;
+    return;
+  }
+  plan.kind = ResizePlan::Kind::kFilter;
+  if (target.width != source.width || box.left != 0 || box.right != target.width) {
+    plan.horizontal = cache.get(x);
+  }
+  if (target.height != source.height || box.top != 0 || box.bottom != target.height) {
+    plan.vertical = cache.get(y);
+    plan.first_row = plan.vertical->first.front();
+    plan.end_row = std::max(plan.vertical->last_end(), plan.first_row);
+  }
+  const int shrunk_rows = source.height - target.height;
+  plan.vertical_first = shrunk_rows > 0 && shrunk_rows > 2 * (source.width - target.width);
+}
+
+}  // namespace
+
+std::shared_ptr<const AxisPlan> AxisPlanCache::get(const AxisKey& key) {
+  for (auto entry = entries_.begin(); entry != entries_.end(); ++entry) {
+    if (entry->key == key) {
+      entries_.splice(entries_.begin(), entries_, entry);
+      return entries_.front().plan;
+    }
+  }
+  auto plan = std::make_shared<const AxisPlan>(make_axis_plan(key));
+  entries_.push_front({key, plan});
+  bytes_ += plan->bytes();
+  while (bytes_ > byte_limit_ && entries_.size() > 1) {
+    bytes_ -= entries_.back().plan->bytes();
+    entries_.pop_back();
+  }
+  return plan;
+}
+
+ResizePlan make_resize_plan(const ResizeRequest& request, AxisPlanCache& cache) {
+  ResizePlan plan;
+  fill_plan(request, cache, plan);
+  mark_needed_rows(plan);
+  return plan;
+}
+
+}  // namespace pyloader

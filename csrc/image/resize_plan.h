@@ -1,0 +1,63 @@
+// What happens to the rows of one image on their way to the target size.
+#pragma once
+
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <vector>
+
+#include "base/pixels.h"
+#include "image/axis_plan.h"
+
+namespace pyloader {
+
+struct ResizeRequest {
+  Size source;
+  Size target;
+  Filter filter = Filter::kNearest;
+  // Keras' centre crop to the target's aspect ratio before the resize.
+  bool keep_aspect_ratio = false;
+};
+
+struct ResizePlan {
+  enum class Kind { kCopy, kNearest, kFilter };
+
+  Kind kind = Kind::kCopy;
+  Size source;
+  Size target;
+  // Source rows outside [first_row, end_row) have no effect on the result.
+  int first_row = 0;
+  int end_row = 0;
+  // Per source row, 1 where it has an effect (nearest leaves rows out in between).
+  std::vector<uint8_t> needed_rows;
+  // kFilter: null where an axis keeps its size.
+  std::shared_ptr<const AxisPlan> horizontal;
+  std::shared_ptr<const AxisPlan> vertical;
+  // Pillow 13 takes the vertical pass first where that shrinks the image sooner; the order shows in
+  // the rounding.
+  bool vertical_first = false;
+  // kNearest: source column (row) of every output column (row), -1 for zero.
+  std::vector<int32_t> columns;
+  std::vector<int32_t> rows;
+};
+
+// Remembers recent axis plans, since folders repeat their sizes. One owner, one thread.
+class AxisPlanCache {
+ public:
+  explicit AxisPlanCache(size_t byte_limit = size_t{2} << 20) : byte_limit_(byte_limit) {}
+  std::shared_ptr<const AxisPlan> get(const AxisKey& key);
+
+ private:
+  struct Entry {
+    AxisKey key;
+    std::shared_ptr<const AxisPlan> plan;
+  };
+  size_t byte_limit_;
+  size_t bytes_ = 0;
+  std::list<Entry> entries_;  // the most recently used first
+};
+
+// Sizes must be positive.
+ResizePlan make_resize_plan(const ResizeRequest& request, AxisPlanCache& cache);
+
+}  // namespace pyloader

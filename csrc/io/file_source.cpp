@@ -1,0 +1,89 @@
+#include "io/file_source.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <new>
+#include <system_error>
+
+namespace pyloader {
+namespace {
+
+Status system_failure(int error) {
+  return {StatusCode::kReadFailed, std::generic_category().message(error)};
+}
+
+}  // namespace
+
+void FileSource::close() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+  descriptor_ = -1;
+  window_ = {};
+}
+
+Status FileSource::open(const char* path) {
+  close();
+  status_ = {};
+  at_end_ = false;
+  bytes_read_ = 0;
+  if (!buffer_) {
+    buffer_.reset(new (std::nothrow) uint8_t[kWindow]);
+    if (!buffer_) return {StatusCode::kOutOfMemory, "no memory for the file window"};
+  }
+  // O_NONBLOCK: opening a pipe must not wait for its writer. It has no effect on regular files.
+  do {
+    descriptor_ = ::open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  } while (descriptor_ < 0 && errno == EINTR);
+  if (descriptor_ < 0) return system_failure(errno);
+
+  struct stat info;
+  if (::fstat(descriptor_, &info) != 0) return system_failure(errno);
+  if (S_ISDIR(info.st_mode)) return system_failure(EISDIR);
+  if (!S_ISREG(info.st_mode)) return {StatusCode::kReadFailed, "it is not a regular file"};
+
+  size_ = static_cast<uint64_t>(info.st_size);
+  refill();
+  // A whole file in one window needs its descriptor no longer.
+  if (status_.ok() && bytes_read_ < kWindow) {
+    ::close(descriptor_);
+    descriptor_ = -1;
+  }
+  return status_;
+}
+
+bool FileSource::refill() {
+  if (at_end_ || descriptor_ < 0) return false;
+  size_t filled = 0;
+  while (filled < kWindow) {
+    const ssize_t got = ::read(descriptor_, buffer_.get() + filled, kWindow - filled);
+    if (got < 0) {
+      if (errno == EINTR) continue;
+      status_ = system_failure(errno);
+      at_end_ = true;
+      return false;
+    }
+    if (got == 0) {
+      at_end_ = true;
+      break;
+    }
+    filled += static_cast<size_t>(got);
+  }
+  window_ = {buffer_.get(), filled};
+  bytes_read_ += filled;
+  return filled > 0;
+}
+
+Status read_all(ByteSource& source, size_t limit, std::vector<uint8_t>& content) {
+  do {
+    const auto window = source.window();
+    if (window.size() > limit - content.size()) {
+      return {StatusCode::kTooLarge, "the file is too large to be decoded"};
+    }
+    content.insert(content.end(), window.begin(), window.end());
+  } while (source.refill());
+  return source.status();
+}
+
+}  // namespace pyloader

@@ -1,0 +1,71 @@
+// JPEG files as rows of pixels: exactly those that Pillow gives (full size, accurate integer DCT,
+// fancy upsampling), with Pillow's verdict on damaged files. Only jpeg/ knows libjpeg.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "base/byte_source.h"
+#include "base/cpu.h"
+#include "base/pixels.h"
+#include "base/status.h"
+
+namespace pyloader {
+
+// Whether content starts as JPEG files do. Names tell nothing.
+bool looks_like_jpeg(std::span<const uint8_t> content);
+
+// The version of libjpeg-turbo this build was compiled with, such as "2.1.5".
+const char* libjpeg_turbo_version();
+
+enum class JpegPixels {
+  kGray,          // 1 byte
+  kColor,         // 4 bytes: R, G, B, 255
+  kInvertedCmyk,  // 4 bytes: 255 - C, 255 - M, 255 - Y, 255 - K
+};
+
+struct JpegHeader {
+  Size size;
+  JpegPixels pixels = JpegPixels::kColor;
+};
+
+struct RowBand {
+  const uint8_t* const* rows = nullptr;  // each with kRowSlack bytes behind its pixels, or null
+  int count = 0;                         // 0 after the last row
+};
+
+// One per worker, one thread; reused from file to file. Memory grows with the width of an image;
+// with its height only for progressive and multi-scan files, whose coefficients libjpeg must hold.
+// Nothing of one file reaches the next.
+class JpegDecoder {
+ public:
+  explicit JpegDecoder(SimdLevel level);
+  ~JpegDecoder();
+  JpegDecoder(const JpegDecoder&) = delete;
+  JpegDecoder& operator=(const JpegDecoder&) = delete;
+
+  // Reads the header. `source` must stay until `close`. Hostile sizes end here, before memory is
+  // taken for them.
+  Status open(ByteSource& source, JpegHeader& header);
+
+  // Names the rows that are wanted, a byte each (0: not wanted); they must outlive the file. Rows
+  // that are not wanted may come as null. Without a call, all are wanted.
+  void want(std::span<const uint8_t> rows);
+
+  // The next rows, top to bottom, valid until the next call.
+  Status read(RowBand& band);
+
+  // The rest of the file, where a verdict may still change. Rows not read yet are decoded as far as
+  // the verdict needs it.
+  Status finish();
+
+  // Ends a file at any point. Safe to call twice.
+  void close();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace pyloader

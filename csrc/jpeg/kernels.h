@@ -1,0 +1,34 @@
+// Chroma upsampling and colour conversion exactly as libjpeg-turbo does them ("fancy" triangle
+// filters, 16-bit fixed point), one table of functions per SIMD level. Private to jpeg/.
+//
+// Rows may be read and written kRowSlack bytes past their end.
+#pragma once
+
+#include <cstdint>
+
+#include "base/cpu.h"
+
+namespace pyloader {
+
+struct JpegKernels {
+  // Twice the width: `count` (at least 1) samples to 2 * count.
+  void (*upsample_h2v1)(const uint8_t* row, int count, uint8_t* out);
+  // Twice the width of one output row between two chroma rows, `near` weighing 3, `far` 1. `sums`
+  // is working memory for count + 2 values and slack.
+  void (*upsample_h2v2)(const uint8_t* near, const uint8_t* far, int count, uint16_t* sums,
+                        uint8_t* out);
+  // The same without widening. `bias` rounds: 1 where `far` lies above, 2 below.
+  void (*upsample_h1v2)(const uint8_t* near, const uint8_t* far, int count, int bias, uint8_t* out);
+  // YCbCr samples to 4-byte pixels (R, G, B, 255).
+  void (*color_from_ycc)(const uint8_t* y, const uint8_t* cb, const uint8_t* cr, int width,
+                         uint8_t* out);
+};
+
+const JpegKernels& jpeg_kernels(SimdLevel level);
+
+extern const JpegKernels kScalarJpegKernels;
+#if defined(__x86_64__)
+extern const JpegKernels kAvx2JpegKernels;
+#endif
+
+}  // namespace pyloader

@@ -1,0 +1,64 @@
+#include "jpeg/libjpeg.h"
+
+namespace pyloader {
+namespace {
+
+void on_error(j_common_ptr info) {
+  auto* errors = reinterpret_cast<LibjpegErrors*>(info->err);
+  errors->manager.format_message(info, errors->message);
+  std::longjmp(errors->wall, 1);
+}
+
+void on_message(j_common_ptr, int) {}
+
+void take_window(LibjpegSource& source) {
+  const auto window = source.bytes->window();
+  source.manager.next_input_byte = window.data();
+  source.manager.bytes_in_buffer = window.size();
+}
+
+void start_source(j_decompress_ptr) {}
+
+boolean fill_source(j_decompress_ptr info) {
+  auto* source = reinterpret_cast<LibjpegSource*>(info->src);
+  if (!source->bytes->refill()) return FALSE;
+  take_window(*source);
+  return TRUE;
+}
+
+void skip_source(j_decompress_ptr info, long count) {
+  auto* source = reinterpret_cast<LibjpegSource*>(info->src);
+  jpeg_source_mgr& manager = source->manager;
+  auto left = static_cast<size_t>(count > 0 ? count : 0);
+  while (left > manager.bytes_in_buffer) {
+    left -= manager.bytes_in_buffer;
+    manager.next_input_byte += manager.bytes_in_buffer;
+    manager.bytes_in_buffer = 0;
+    if (!source->bytes->refill()) return;
+    take_window(*source);
+  }
+  manager.next_input_byte += left;
+  manager.bytes_in_buffer -= left;
+}
+
+}  // namespace
+
+jpeg_error_mgr* init_errors(LibjpegErrors& errors) {
+  jpeg_std_error(&errors.manager);
+  errors.manager.error_exit = on_error;
+  errors.manager.emit_message = on_message;
+  errors.message[0] = '\0';
+  return &errors.manager;
+}
+
+void init_source(LibjpegSource& source, ByteSource& bytes) {
+  source.bytes = &bytes;
+  source.manager.init_source = start_source;
+  source.manager.fill_input_buffer = fill_source;
+  source.manager.skip_input_data = skip_source;
+  source.manager.resync_to_restart = jpeg_resync_to_restart;
+  source.manager.term_source = start_source;
+  take_window(source);
+}
+
+}  // namespace pyloader

@@ -1,0 +1,47 @@
+// libjpeg behind one wall: errors come back as false instead of unwinding, bytes come from a
+// ByteSource. Private to jpeg/.
+//
+// Note [setjmp]: libjpeg reports errors by longjmp out of its callbacks. `guarded` is the only
+// function that calls setjmp. It is never inlined and has no locals of its own that change, and
+// neither its frame nor the steps it runs hold objects with destructors, so that skipping them is
+// well defined.
+#pragma once
+
+#include <csetjmp>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>  // jpeglib.h needs it
+
+#include <jpeglib.h>
+
+#include "base/byte_source.h"
+
+namespace pyloader {
+
+struct LibjpegErrors {
+  jpeg_error_mgr manager;  // first, so that libjpeg's pointer is ours
+  std::jmp_buf wall;
+  char message[JMSG_LENGTH_MAX];
+};
+
+// Sets up error handling that prints nothing and never exits. Warnings are ignored, as in Pillow.
+jpeg_error_mgr* init_errors(LibjpegErrors& errors);
+
+struct LibjpegSource {
+  jpeg_source_mgr manager;  // first, as above
+  ByteSource* bytes;
+};
+
+// Bytes from `bytes`, from its present window on. At the end libjpeg is suspended, which callers
+// see as "no progress" and report as truncation, like Pillow.
+void init_source(LibjpegSource& source, ByteSource& bytes);
+
+// Runs `step`, which may call libjpeg. False when libjpeg gave up; errors.message tells why.
+template <class Step>
+[[gnu::noinline]] bool guarded(LibjpegErrors& errors, Step& step) {
+  if (setjmp(errors.wall) != 0) return false;
+  step();
+  return true;
+}
+
+}  // namespace pyloader

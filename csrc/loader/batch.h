@@ -1,0 +1,35 @@
+// One batch on its way through the pool.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include "base/status.h"
+#include "ring/ring.h"
+
+namespace pyloader {
+
+struct Batch {
+  explicit Batch(std::vector<int64_t> sample_indices)
+      : indices(std::move(sample_indices)), remaining(size()) {}
+
+  int size() const { return static_cast<int>(indices.size()); }
+
+  const std::vector<int64_t> indices;  // into the path table, in the order of the batch
+  SlotHandle slot;                     // taken under the pool's lock before the first claim
+
+  // The next position that nobody works on. Claims go up, so when one fails all lower ones are
+  // claimed already: the lowest failure is the same for any number of threads.
+  std::atomic<int> next{0};
+  std::atomic<int> remaining;  // positions not finished; who takes it to 0 completes the batch
+  std::atomic<int> first_failure{std::numeric_limits<int>::max()};  // positions above are skipped
+
+  // Guarded by the pool's lock.
+  bool complete = false;
+  bool cancelled = false;
+  Status failure;  // of position first_failure
+};
+
+}  // namespace pyloader

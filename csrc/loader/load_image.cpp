@@ -1,0 +1,42 @@
+#include "loader/load_image.h"
+
+#include "base/byte_source.h"
+#include "jpeg/decoder.h"
+#include "loader/sample_maker.h"
+
+namespace pyloader {
+
+Status load_image(std::span<const uint8_t> content, const ImageRequest& request,
+                  ForeignCode& foreign, const std::function<uint8_t*(Size)>& allocate,
+                  bool& stored) {
+  stored = false;
+  if (content.empty()) return {StatusCode::kBadImage, "the file is empty"};
+  MemorySource source(content);
+  const bool is_jpeg = looks_like_jpeg(content);
+  Size natural;
+  OtherImage image;
+  if (is_jpeg) {
+    JpegDecoder decoder(simd_level());
+    JpegHeader header;
+    if (Status status = decoder.open(source, header); !status.ok()) return status;
+    natural = header.size;
+  } else {
+    if (Status status = foreign.decode_other(content, nullptr, image); !status.ok()) return status;
+    stored = image.stored;
+    if (stored) return {};
+    natural = image.view.size;
+  }
+
+  SampleSpec spec;
+  spec.layout.size = request.target == Size{} ? natural : request.target;
+  spec.layout.channels = channels_of(request.color_mode);
+  spec.filter = request.filter;
+  spec.keep_aspect_ratio = request.keep_aspect_ratio;
+  SampleMaker maker(spec, foreign, simd_level());
+  uint8_t* destination = allocate(spec.layout.size);
+  if (!is_jpeg) return maker.make_from_image(image, destination);
+  WorkerCounters counters;
+  return maker.make(source, destination, counters);
+}
+
+}  // namespace pyloader

@@ -1,0 +1,29 @@
+// One image outside any batch, on the calling thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+
+#include "base/pixels.h"
+#include "base/status.h"
+#include "image/axis_plan.h"
+#include "loader/foreign_code.h"
+
+namespace pyloader {
+
+struct ImageRequest {
+  ColorMode color_mode = ColorMode::kRgb;
+  Size target;  // zero: the image's own size
+  Filter filter = Filter::kNearest;
+  bool keep_aspect_ratio = false;
+};
+
+// Decodes encoded `content` into memory that `allocate` gives for the final size: rows of packed
+// pixels. `stored` is set when foreign code kept the image to itself (deeper than 8 bits); nothing
+// is allocated then. Throws std::bad_alloc.
+Status load_image(std::span<const uint8_t> content, const ImageRequest& request,
+                  ForeignCode& foreign, const std::function<uint8_t*(Size)>& allocate,
+                  bool& stored);
+
+}  // namespace pyloader

@@ -1,0 +1,231 @@
+#include "loader/pool.h"
+
+#include <algorithm>
+#include <new>
+#include <stdexcept>
+#include <system_error>
+#include <utility>
+
+namespace pyloader {
+
+Pool::Pool(PoolConfig config, std::shared_ptr<ForeignCode> foreign)
+    : config_(std::move(config)),
+      foreign_(std::move(foreign)),
+      ring_(std::make_shared<Ring>(config_.depth)) {
+  for (int i = 0; i < config_.num_threads; ++i) {
+    counters_.push_back(std::make_unique<WorkerCounters>());
+  }
+}
+
+void Pool::start_threads() {
+  try {
+    while (threads_.size() < counters_.size()) {
+      WorkerCounters& counters = *counters_[threads_.size()];
+      threads_.emplace_back([self = shared_from_this(), &counters] { self->work(counters); });
+    }
+  } catch (const std::system_error&) {
+    // Fewer threads do the same work; none cannot.
+    if (threads_.empty()) throw;
+  }
+}
+
+uint64_t Pool::submit(std::vector<int64_t> indices) {
+  auto batch = std::make_shared<Batch>(std::move(indices));
+  std::lock_guard lock(mutex_);
+  const uint64_t ticket = ++last_ticket_;
+  if (stop_) return ticket;  // fetch tells
+  if (threads_.empty()) start_threads();
+  queue_.push_back(batch);
+  unfetched_.emplace(ticket, std::move(batch));
+  work_.notify_all();
+  return ticket;
+}
+
+bool Pool::fetch(uint64_t ticket, std::chrono::milliseconds timeout, Fetched& fetched) {
+  const uint64_t start = now_ns();
+  std::unique_lock lock(mutex_);
+  const auto settled = [&] {
+    const auto found = unfetched_.find(ticket);
+    return stop_ || found == unfetched_.end() || found->second->complete;
+  };
+  const bool done = ready_.wait_for(lock, timeout, settled);
+  wait_ns_.fetch_add(now_ns() - start, std::memory_order_relaxed);  // a counter orders nothing
+  if (!done) return false;
+
+  const auto found = unfetched_.find(ticket);
+  if (stop_) {
+    fetched.status = {StatusCode::kClosed, "the loader is closed"};
+    return true;
+  }
+  if (found == unfetched_.end()) {
+    fetched.status = {StatusCode::kInvalid, "no such ticket"};
+    return true;
+  }
+  const std::shared_ptr<Batch> batch = std::move(found->second);
+  unfetched_.erase(found);
+  ++batches_fetched_;
+  fetched.size = batch->size();
+  fetched.status = batch->failure;
+  if (batch->failure.ok()) {
+    batch->slot.lease();
+    fetched.slot = std::move(batch->slot);
+  } else {
+    const int position = batch->first_failure.load();
+    if (position >= 0) fetched.failed_index = batch->indices[static_cast<size_t>(position)];
+    batch->slot.release();
+  }
+  work_.notify_all();  // a place in the ring came free
+  return true;
+}
+
+void Pool::cancel() {
+  std::lock_guard lock(mutex_);
+  cancel_locked();
+}
+
+void Pool::cancel_locked() {
+  queue_.clear();
+  for (auto& [ticket, batch] : unfetched_) {
+    batch->cancelled = true;
+    // Positions that nobody claimed are nobody's work any more; who works on one finishes it.
+    const int claimed = std::min(batch->next.exchange(batch->size()), batch->size());
+    const int unclaimed = batch->size() - claimed;
+    if (batch->remaining.fetch_sub(unclaimed) == unclaimed) batch->slot.release();
+  }
+  unfetched_.clear();
+  ready_.notify_all();
+  work_.notify_all();
+}
+
+void Pool::close() {
+  std::vector<std::thread> threads;
+  {
+    std::lock_guard lock(mutex_);
+    stop_ = true;
+    cancel_locked();
+    threads.swap(threads_);
+  }
+  for (std::thread& thread : threads) {
+    if (thread.get_id() == std::this_thread::get_id()) {
+      thread.detach();
+    } else {
+      thread.join();
+    }
+  }
+}
+
+bool Pool::closed() const {
+  std::lock_guard lock(mutex_);
+  return stop_;
+}
+
+// A slot for the batch, if it has none yet. False while the ring is full.
+bool Pool::open_slot(Batch& batch) {
+  if (batch.slot || !batch.failure.ok()) return true;
+  bool out_of_memory = false;
+  const size_t bytes = config_.spec.layout.bytes() * batch.indices.size();
+  batch.slot = ring_->acquire(bytes, out_of_memory);
+  if (out_of_memory) {
+    // Without a slot there is nothing to fill: every position is skipped and the batch fails.
+    batch.first_failure.store(-1);
+    batch.failure = {StatusCode::kOutOfMemory,
+                     "no memory for a batch of " + std::to_string(bytes) + " bytes"};
+  }
+  return static_cast<bool>(batch.slot) || out_of_memory;
+}
+
+// The oldest batch with positions to claim, or null to stop. Waits; time spent is idle time.
+std::shared_ptr<Batch> Pool::next_batch(std::unique_lock<std::mutex>& lock,
+                                        WorkerCounters& counters) {
+  for (;;) {
+    if (stop_) return nullptr;
+    if (!queue_.empty() && queue_.front()->next.load() >= queue_.front()->size()) {
+      queue_.pop_front();
+      continue;
+    }
+    if (!queue_.empty() && open_slot(*queue_.front())) return queue_.front();
+    const uint64_t start = now_ns();
+    work_.wait(lock);
+    WorkerCounters::add(counters.idle_ns, now_ns() - start);
+  }
+}
+
+void Pool::work(WorkerCounters& counters) {
+  SampleMaker maker(config_.spec, *foreign_, simd_level());
+  FileSource file;
+  std::unique_lock lock(mutex_);
+  while (const std::shared_ptr<Batch> batch = next_batch(lock, counters)) {
+    lock.unlock();
+    fill(*batch, maker, file, counters);
+    lock.lock();
+  }
+}
+
+// Claims and makes positions until none are left.
+void Pool::fill(Batch& batch, SampleMaker& maker, FileSource& file, WorkerCounters& counters) {
+  const size_t sample_bytes = config_.spec.layout.bytes();
+  for (int position; (position = batch.next.fetch_add(1)) < batch.size();) {
+    if (position < batch.first_failure.load()) {
+      const auto at = static_cast<size_t>(position);
+      Status status;
+      try {
+        Stopwatch watch;
+        status = file.open(config_.paths[static_cast<size_t>(batch.indices[at])]);
+        WorkerCounters::add(counters.read_ns, watch.lap());
+        if (status.ok()) status = maker.make(file, batch.slot.data() + at * sample_bytes, counters);
+      } catch (const std::bad_alloc&) {
+        status = {StatusCode::kOutOfMemory, "no memory to decode it"};
+      }
+      WorkerCounters::add(counters.bytes_read, file.bytes_read());
+      file.close();
+      WorkerCounters::add(counters.samples, 1);
+      if (!status.ok()) {
+        WorkerCounters::add(counters.errors, 1);
+        record_failure(batch, position, std::move(status));
+      }
+    }
+    finish_positions(batch, 1);
+  }
+}
+
+void Pool::record_failure(Batch& batch, int position, Status status) {
+  std::lock_guard lock(mutex_);
+  if (position >= batch.first_failure.load()) return;
+  batch.first_failure.store(position);
+  batch.failure = std::move(status);
+}
+
+void Pool::finish_positions(Batch& batch, int count) {
+  if (batch.remaining.fetch_sub(count) != count) return;
+  std::lock_guard lock(mutex_);
+  batch.complete = true;
+  if (batch.cancelled) {
+    batch.slot.release();
+    work_.notify_all();
+  }
+  ready_.notify_all();
+}
+
+PoolStats Pool::stats() const {
+  PoolStats total;
+  for (const auto& counters : counters_) {
+    total.samples += counters->samples;
+    total.errors += counters->errors;
+    total.bytes_read += counters->bytes_read;
+    total.read_ns += counters->read_ns;
+    total.decode_ns += counters->decode_ns;
+    total.resize_ns += counters->resize_ns;
+    total.other_ns += counters->other_ns;
+    total.hook_ns += counters->hook_ns;
+    total.idle_ns += counters->idle_ns;
+  }
+  total.wait_ns = wait_ns_;
+  total.ring = ring_->counts();
+  std::lock_guard lock(mutex_);
+  total.batches = batches_fetched_;
+  total.num_threads = config_.num_threads;
+  total.depth = ring_->depth();
+  return total;
+}
+
+}  // namespace pyloader

@@ -1,0 +1,105 @@
+// A pool of threads that fills batches, in order, into the slots of a ring.
+//
+// Callers submit batches and fetch them by ticket, in any order and from any thread. Workers claim
+// single positions of the oldest unfinished batch, so one large image never holds up the others.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "io/file_source.h"
+#include "loader/batch.h"
+#include "loader/path_table.h"
+#include "loader/sample_maker.h"
+#include "ring/ring.h"
+
+namespace pyloader {
+
+struct PoolConfig {
+  PathTable paths;
+  SampleSpec spec;
+  int num_threads = 1;  // at least 1
+  int depth = 2;        // slots filling or ready at a time, at least 1
+};
+
+// What `fetch` brings.
+struct Fetched {
+  SlotHandle slot;  // leased; empty when the batch failed
+  int size = 0;     // samples
+  Status status;
+  int64_t failed_index = -1;  // into the path table, when status is a sample's failure
+};
+
+struct PoolStats {
+  uint64_t samples = 0, batches = 0, errors = 0, bytes_read = 0;
+  uint64_t read_ns = 0, decode_ns = 0, resize_ns = 0, other_ns = 0, hook_ns = 0, idle_ns = 0;
+  uint64_t wait_ns = 0;
+  RingCounts ring;
+  int num_threads = 0;
+  int depth = 0;
+};
+
+// Create with std::make_shared and end with `close`: workers keep the pool alive until they are out
+// of it, whoever drops it, and wherever.
+class Pool : public std::enable_shared_from_this<Pool> {
+ public:
+  // Threads start with the first `submit`.
+  Pool(PoolConfig config, std::shared_ptr<ForeignCode> foreign);
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
+
+  const PoolConfig& config() const { return config_; }
+
+  // Queues a batch (at least one index, all within the table) and returns its ticket. Throws
+  // std::system_error when not a single thread can be started.
+  uint64_t submit(std::vector<int64_t> indices);
+
+  // Waits up to `timeout` for a batch. True when `fetched` is filled and the ticket used up: with
+  // the batch, its failure, kClosed, or kInvalid for an unknown ticket.
+  bool fetch(uint64_t ticket, std::chrono::milliseconds timeout, Fetched& fetched);
+
+  // Forgets every batch that was not fetched. Whoever waits for one gets kInvalid.
+  void cancel();
+
+  // Stops and joins the workers, wakes all waiters. Idempotent, any thread; a worker that closes its
+  // own pool (from foreign code) is not joined but leaves right after.
+  void close();
+  bool closed() const;
+
+  PoolStats stats() const;
+
+ private:
+  void start_threads();
+  void work(WorkerCounters& counters);
+  std::shared_ptr<Batch> next_batch(std::unique_lock<std::mutex>& lock, WorkerCounters& counters);
+  void fill(Batch& batch, SampleMaker& maker, FileSource& file, WorkerCounters& counters);
+  void record_failure(Batch& batch, int position, Status status);
+  void finish_positions(Batch& batch, int count);
+  void cancel_locked();
+  bool open_slot(Batch& batch);
+
+  const PoolConfig config_;
+  const std::shared_ptr<ForeignCode> foreign_;
+  const std::shared_ptr<Ring> ring_;
+  std::vector<std::unique_ptr<WorkerCounters>> counters_;  // fixed after construction
+  std::atomic<uint64_t> wait_ns_{0};
+
+  mutable std::mutex mutex_;
+  std::condition_variable work_;   // for workers: a batch to fill, a place in the ring, stop
+  std::condition_variable ready_;  // for callers: a batch is complete, gone, or stop
+  // All guarded by mutex_.
+  std::vector<std::thread> threads_;
+  std::deque<std::shared_ptr<Batch>> queue_;              // with positions to claim, oldest first
+  std::map<uint64_t, std::shared_ptr<Batch>> unfetched_;  // by ticket
+  uint64_t last_ticket_ = 0;
+  uint64_t batches_fetched_ = 0;
+  bool stop_ = false;
+};
+
+}  // namespace pyloader

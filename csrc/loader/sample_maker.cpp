@@ -1,0 +1,170 @@
+#include "loader/sample_maker.h"
+
+#include <cstring>
+
+#include "image/color.h"
+#include "io/file_source.h"
+
+namespace pyloader {
+namespace {
+
+// Files of other formats are read whole; larger ones are refused.
+constexpr size_t kMaxOtherFile = size_t{1} << 30;
+
+SampleLayout float_layout(SampleLayout layout) {
+  layout.item_size = sizeof(float);
+  return layout;
+}
+
+StoreTable make_float_table() {
+  std::vector<float> values(256);
+  for (size_t i = 0; i < 256; ++i) values[i] = static_cast<float>(i);
+  return StoreTable({reinterpret_cast<const uint8_t*>(values.data()), 256 * sizeof(float)}, true);
+}
+
+int source_channels(JpegPixels pixels) { return pixels == JpegPixels::kGray ? 1 : 4; }
+
+}  // namespace
+
+SampleMaker::SampleMaker(const SampleSpec& spec, ForeignCode& foreign, SimdLevel level)
+    : spec_(spec),
+      foreign_(foreign),
+      kernels_(image_kernels(level)),
+      float_table_(make_float_table()),
+      decoder_(level),
+      resizer_(level),
+      store_(spec.layout, spec.table, level),
+      float_store_(float_layout(spec.layout), float_table_, level) {
+  if (foreign.has_finish()) float_image_.resize(spec.layout.values());
+}
+
+Status SampleMaker::make(ByteSource& source, uint8_t* destination, WorkerCounters& counters) {
+  if (source.window().empty()) return {StatusCode::kBadImage, "the file is empty"};
+  if (looks_like_jpeg(source.window())) {
+    Status status = make_jpeg(source, destination, counters);
+    decoder_.close();
+    trim();
+    return status;
+  }
+  return make_other(source, destination, counters);
+}
+
+void SampleMaker::plan_for(Size source) {
+  plan_ = make_resize_plan({source, spec_.layout.size, spec_.filter, spec_.keep_aspect_ratio},
+                           plans_);
+}
+
+// Points the planned resize at the right store. `channels` is 1 for gray rows, 4 for colour.
+void SampleMaker::begin_rows(int channels, bool premultiplied, uint8_t* destination) {
+  const bool to_finish = foreign_.has_finish();
+  const int row_channels = channels == 1 ? 1 : spec_.layout.channels;
+  SampleStore& store = to_finish ? float_store_ : store_;
+  store.begin(to_finish ? reinterpret_cast<uint8_t*>(float_image_.data()) : destination,
+              row_channels, premultiplied);
+  resizer_.begin(plan_, channels, row_channels, store);
+}
+
+void SampleMaker::trim() {
+  resizer_.trim();
+  converted_.shrink_to(kKeptScratch);
+}
+
+Status SampleMaker::finish_sample(uint8_t* destination) {
+  return foreign_.has_finish() ? foreign_.finish(float_image_.data(), destination) : Status();
+}
+
+Status SampleMaker::make_jpeg(ByteSource& source, uint8_t* destination,
+                              WorkerCounters& counters) {
+  Stopwatch watch;
+  JpegHeader header;
+  if (Status status = decoder_.open(source, header); !status.ok()) return status;
+  const bool to_gray = spec_.layout.channels == 1;
+  plan_for(header.size);
+  begin_rows(to_gray ? 1 : source_channels(header.pixels), false, destination);
+  decoder_.want(plan_.needed_rows);
+
+  uint64_t decode_ns = 0, resize_ns = watch.lap();
+  while (!resizer_.done()) {
+    RowBand band;
+    Status status = decoder_.read(band);
+    decode_ns += watch.lap();
+    if (!status.ok()) return status;
+    push_jpeg_rows(band, header.pixels, header.size.width);
+    resize_ns += watch.lap();
+  }
+  Status status = decoder_.finish();
+  WorkerCounters::add(counters.decode_ns, decode_ns + watch.lap());
+  if (status.ok()) status = finish_sample(destination);
+  WorkerCounters::add(foreign_.has_finish() ? counters.hook_ns : counters.resize_ns, watch.lap());
+  WorkerCounters::add(counters.resize_ns, resize_ns);
+  return status;
+}
+
+// Rows in the decoder's form, converted where the resizer needs another: CMYK to RGB, RGB to gray.
+void SampleMaker::push_jpeg_rows(const RowBand& band, JpegPixels pixels, int width) {
+  const bool to_gray = spec_.layout.channels == 1;
+  const bool from_cmyk = pixels == JpegPixels::kInvertedCmyk;
+  if (pixels == JpegPixels::kGray || (!from_cmyk && !to_gray)) {
+    resizer_.push(band.rows, band.count);
+    return;
+  }
+  const size_t stride = align_up(static_cast<size_t>(width) * 4 + kRowSlack);
+  uint8_t* memory = converted_.require(stride * static_cast<size_t>(band.count));
+  converted_rows_.resize(static_cast<size_t>(band.count));
+  for (size_t r = 0; r < converted_rows_.size(); ++r, memory += stride) {
+    const uint8_t* row = band.rows[r];
+    converted_rows_[r] = row == nullptr ? nullptr : memory;
+    if (row == nullptr) continue;
+    if (from_cmyk) {
+      color_from_inverted_cmyk(row, memory, width);
+      row = memory;
+    }
+    if (to_gray) kernels_.gray_from_color(row, memory, width);
+  }
+  resizer_.push(converted_rows_.data(), band.count);
+}
+
+Status SampleMaker::make_other(ByteSource& source, uint8_t* destination,
+                               WorkerCounters& counters) {
+  Stopwatch watch;
+  content_.clear();
+  if (Status status = read_all(source, kMaxOtherFile, content_); !status.ok()) return status;
+  WorkerCounters::add(counters.read_ns, watch.lap());
+  OtherImage image;
+  Status status = foreign_.decode_other(content_, destination, image);
+  if (content_.capacity() > kKeptScratch) std::vector<uint8_t>().swap(content_);
+  WorkerCounters::add(counters.other_ns, watch.lap());
+  if (!status.ok() || image.stored) return status;
+  status = make_from_image(image, destination);
+  WorkerCounters::add(counters.resize_ns, watch.lap());
+  return status;
+}
+
+Status SampleMaker::make_from_image(const OtherImage& image, uint8_t* destination) {
+  const ImageView& view = image.view;
+  const int width = view.size.width;
+  const int channels = view.channels == 1 ? 1 : 4;
+  plan_for(view.size);
+  // Pillow resizes RGBA with its colours multiplied by alpha, but for nearest.
+  const bool premultiplied = view.channels == 4 && plan_.kind == ResizePlan::Kind::kFilter;
+  begin_rows(channels, premultiplied, destination);
+
+  uint8_t* row = converted_.require(align_up(static_cast<size_t>(width) * 4 + kRowSlack));
+  for (int y = 0; y < view.size.height && !resizer_.done(); ++y) {
+    if (channels == 1) {
+      std::memcpy(row, view.row(y), static_cast<size_t>(width));
+    } else if (view.channels == 3) {
+      color_from_rgb(view.row(y), row, width);
+    } else if (premultiplied) {
+      premultiply(view.row(y), row, width);
+    } else {
+      std::memcpy(row, view.row(y), static_cast<size_t>(width) * 4);
+    }
+    const uint8_t* rows[] = {row};
+    resizer_.push(rows, 1);
+  }
+  trim();
+  return finish_sample(destination);
+}
+
+}  // namespace pyloader

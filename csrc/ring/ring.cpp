@@ -1,0 +1,96 @@
+#include "ring/ring.h"
+
+#include <algorithm>
+
+namespace pyloader {
+
+SlotHandle& SlotHandle::operator=(SlotHandle&& other) noexcept {
+  if (this != &other) {
+    release();
+    ring_ = std::move(other.ring_);
+    buffer_ = std::move(other.buffer_);
+    leased_ = other.leased_;
+  }
+  return *this;
+}
+
+void SlotHandle::lease() {
+  if (ring_ && !leased_) ring_->lease_one();
+  leased_ = true;
+}
+
+void SlotHandle::release() {
+  if (!ring_) return;
+  ring_->take_back(std::move(buffer_), leased_);
+  ring_.reset();
+  leased_ = false;
+}
+
+Ring::Ring(int depth) : depth_(depth), owner_(process_id()) {}
+
+SlotHandle Ring::acquire(size_t bytes, bool& out_of_memory) {
+  out_of_memory = false;
+  SlotHandle handle;
+  {
+    std::lock_guard lock(mutex_);
+    if (counts_.busy == depth_) return handle;
+    // Slots are of one size but for a user who changed the batch size: the first that fits.
+    const auto fits = [bytes](const HostBuffer& buffer) { return buffer.size() >= bytes; };
+    const auto found = std::find_if(free_.begin(), free_.end(), fits);
+    if (found != free_.end()) {
+      handle.buffer_ = std::move(*found);
+      free_.erase(found);
+    } else if (!free_.empty()) {
+      // None fits: make room for one that does.
+      counts_.bytes -= free_.back().size();
+      --counts_.slots;
+      free_.pop_back();
+    }
+    ++counts_.busy;  // holds the place while memory is taken without the lock
+  }
+  const bool fresh = handle.buffer_.data() == nullptr;
+  if (fresh) handle.buffer_ = HostBuffer::allocate(bytes);
+  out_of_memory = handle.buffer_.data() == nullptr;
+
+  std::lock_guard lock(mutex_);
+  if (out_of_memory) {
+    --counts_.busy;
+    return SlotHandle();
+  }
+  if (fresh) {
+    ++counts_.slots;
+    counts_.bytes += handle.buffer_.size();
+  }
+  handle.ring_ = shared_from_this();
+  return handle;
+}
+
+void Ring::lease_one() {
+  std::lock_guard lock(mutex_);
+  --counts_.busy;
+  ++counts_.leased;
+}
+
+void Ring::take_back(HostBuffer buffer, bool leased) {
+  // In a forked child the lock may be held by a thread that does not exist there; the child has no
+  // use for the slot anyway.
+  if (process_id() != owner_) return;
+  HostBuffer surplus;  // freed without the lock
+  std::lock_guard lock(mutex_);
+  --(leased ? counts_.leased : counts_.busy);
+  // A steady loop needs the busy slots and two in the user's hands: this batch and the last one.
+  if (static_cast<int>(free_.size()) + counts_.busy < depth_ + 2) {
+    free_.push_back(std::move(buffer));
+  } else {
+    --counts_.slots;
+    counts_.bytes -= buffer.size();
+    surplus = std::move(buffer);
+  }
+}
+
+RingCounts Ring::counts() const {
+  std::lock_guard lock(mutex_);
+  return counts_;
+}
+
+}  // namespace pyloader

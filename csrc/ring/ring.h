@@ -1,0 +1,74 @@
+// The ring of batch slots: free -> filling -> ready -> leased -> free.
+//
+// At most `depth` slots are filling or ready at a time; that bound is the backpressure. Leased slots
+// belong to the user and do not count: who keeps every batch makes the ring grow, and never sees a
+// batch overwritten or waits for itself.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "memory/host_buffer.h"
+
+namespace pyloader {
+
+struct RingCounts {
+  int slots = 0;       // in existence
+  int busy = 0;        // filling or ready
+  int leased = 0;      // in the users' hands
+  uint64_t bytes = 0;  // held by all slots
+};
+
+class Ring;
+
+// One slot's memory in somebody's hands: the loader's while a batch is filled and waits, the user's
+// once it is leased. Gives the slot back when it dies. Movable, empty by default; any thread.
+class SlotHandle {
+ public:
+  SlotHandle() = default;
+  ~SlotHandle() { release(); }
+  SlotHandle(SlotHandle&& other) noexcept = default;
+  SlotHandle& operator=(SlotHandle&& other) noexcept;
+
+  uint8_t* data() const { return buffer_.data(); }
+  explicit operator bool() const { return ring_ != nullptr; }
+
+  // From the loader's hands to the user's: ready -> leased.
+  void lease();
+  void release();
+
+ private:
+  friend class Ring;
+  std::shared_ptr<Ring> ring_;
+  HostBuffer buffer_;
+  bool leased_ = false;
+};
+
+// Create with std::make_shared: handles keep their ring alive. Any thread.
+class Ring : public std::enable_shared_from_this<Ring> {
+ public:
+  explicit Ring(int depth);
+
+  // free -> filling: a slot of at least `bytes`. An empty handle while `depth` slots are busy;
+  // `out_of_memory` tells the other reason for one.
+  SlotHandle acquire(size_t bytes, bool& out_of_memory);
+
+  RingCounts counts() const;
+  int depth() const { return depth_; }
+
+ private:
+  friend class SlotHandle;
+  void lease_one();
+  void take_back(HostBuffer buffer, bool leased);
+
+  const int depth_;
+  const int owner_;  // process id
+  mutable std::mutex mutex_;
+  std::vector<HostBuffer> free_;  // guarded by mutex_
+  RingCounts counts_;             // guarded by mutex_
+};
+
+}  // namespace pyloader

@@ -1,0 +1,95 @@
+"""The native core: decode, resize, pool, ring. Private; the package's modules are its only callers."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+class SampleHooks(Protocol):
+    """What the pool asks of Python, called from its threads with the GIL held."""
+
+    has_finish: bool
+    """True when every sample must pass through `finish` (a preprocessing_function is set)."""
+
+    def decode_other(self, content: bytes, out: NDArray[Any] | None) -> NDArray[np.uint8] | None:
+        """Decodes an encoded image that is not a JPEG.
+
+        Returns (H, W, C) uint8 at its natural size, C as the loader's colour mode wants it; the
+        core resizes and stores it. Or, for images deeper than 8 bits, writes the finished sample
+        to `out`, a view of the sample's place in the batch, and returns None.
+        Raises ImageError or another OSError for content that cannot be decoded.
+        """
+
+    def finish(self, image: NDArray[np.float32], out: NDArray[Any]) -> None:
+        """Applies the user's preprocessing_function to one resized image (an array of its own, in
+        the batch's layout) and writes the result to `out`, its place in the batch."""
+
+class Loader:
+    """A pool of threads and a ring of batch slots over one list of image files.
+
+    Nothing starts before the first `submit`. All methods may be called from any thread.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[bytes],
+        hooks: SampleHooks,
+        *,
+        height: int,
+        width: int,
+        color_mode: str,  # "grayscale" | "rgb" | "rgba"
+        interpolation: str,  # nearest bilinear bicubic box hamming lanczos
+        keep_aspect_ratio: bool,
+        channels_first: bool,
+        store_table: NDArray[Any],  # (256,): the batch value of every byte; its dtype is the batch's
+        num_threads: int,
+        depth: int,
+    ) -> None: ...
+    def submit(self, indices: NDArray[np.int64]) -> int:
+        """Queues one batch (1 or more positions in `paths`, in order) and returns its ticket at
+        once. Work starts when a slot is free: at most `depth` batches are being filled or wait
+        to be fetched."""
+
+    def wait(self, ticket: int) -> NDArray[Any]:
+        """The batch of a ticket, (len(indices), H, W, C) or (len(indices), C, H, W): a writable,
+        C-contiguous array whose slot returns to the ring when the last view of it dies.
+
+        Waits without the GIL. KeyboardInterrupt leaves the ticket valid; otherwise it is used up.
+        Raises ImageError for the first bad sample of the batch (by position), whatever a hook
+        raised, RuntimeError when the loader is closed or the ticket unknown.
+        """
+
+    def cancel(self) -> None:
+        """Drops every ticket that was not waited for; their slots return to the ring."""
+
+    def close(self) -> None:
+        """Stops the threads and wakes all waiters. Delivered arrays stay valid. Idempotent."""
+
+    @property
+    def closed(self) -> bool: ...
+    def stats(self) -> dict[str, int]:
+        """Counters since construction. Times are nanoseconds summed over threads:
+        samples, batches, bytes_read, errors, read_ns, decode_ns, resize_ns (with colour conversion and store),
+        other_ns (other formats), hook_ns (preprocessing_function), idle_ns (workers without work:
+        backpressure), wait_ns (callers inside `wait`), slots (in existence), slot_bytes (held by
+        them), slots_leased (in the users' hands), num_threads, depth.
+        """
+
+def load_image(
+    source: bytes,
+    is_path: bool,
+    hooks: SampleHooks,
+    *,
+    color_mode: str,
+    height: int,  # 0 and 0: natural size
+    width: int,
+    interpolation: str,
+    keep_aspect_ratio: bool,
+) -> NDArray[np.uint8] | None:
+    """One image, (H, W, C) uint8, on the calling thread; None when `hooks.decode_other` returned
+    None (a deep image, which the caller decodes itself). Raises ImageError."""
+
+def build_info() -> dict[str, Any]:
+    """version, compiler, simd (level in use), simd_available, libjpeg_turbo (version linked at
+    build time), asserts (bool)."""
