@@ -9,10 +9,11 @@ namespace {
 
 Status finalizing() { return {StatusCode::kClosed, "the interpreter is shutting down"}; }
 
-// An exception of the decoder of another format is a verdict on the file.
+// An OSError of the decoder of another format is a verdict on the file. Everything else, such as an
+// exception of the user's function on a deep image, reaches the caller as it is.
 Status verdict_of(py::error_already_set& error) {
   if (error.matches(PyExc_MemoryError)) return {StatusCode::kOutOfMemory, "no memory to decode it"};
-  if (!error.matches(PyExc_Exception)) {
+  if (!error.matches(PyExc_OSError)) {
     return Status::foreign(std::make_shared<py::error_already_set>(error));
   }
   const py::object reason = py::getattr(error.value(), "reason", error.value());

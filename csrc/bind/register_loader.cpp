@@ -8,7 +8,7 @@
 #include "bind/bind.h"
 #include "bind/python_code.h"
 #include "loader/pool.h"
-#include "memory/host_buffer.h"
+#include "memory/process.h"
 
 namespace pyloader {
 namespace {
@@ -43,8 +43,8 @@ class Loader {
     }
     for (const int64_t index : indices) {
       if (index < 0 || index >= count) {
-        throw py::index_error("no sample " + std::to_string(index) + " among " +
-                              std::to_string(count));
+        throw py::index_error("index " + std::to_string(index) + " is out of range for " +
+                              std::to_string(count) + " samples");
       }
     }
     py::gil_scoped_release release;

@@ -25,41 +25,58 @@ PYLOADER_AVX2 inline __m256i pair_at(const int16_t* weights) {
   return _mm256_set1_epi32(pair);
 }
 
-// Two rows at a time, one in each 128-bit lane. Four 4-byte pixels make 16 bytes; the shuffles turn
-// pixels 0, 1 (and 2, 3) into 16-bit pairs per channel for the multiply-add.
-PYLOADER_AVX2 inline void horizontal_color_pair(const uint8_t* row0, const uint8_t* row1,
-                                                uint8_t* dst0, uint8_t* dst1,
-                                                const AxisPlan& plan, int dst_channels) {
+// Output pixel x of two rows, one row in each 128-bit lane: a 32-bit value per channel. Four 4-byte
+// pixels make 16 bytes; the shuffles turn pixels 0, 1 (and 2, 3) into 16-bit pairs per channel for
+// the multiply-add. `pairs` is the number of two-tap steps.
+PYLOADER_AVX2 inline __m256i color_pixel(const uint8_t* row0, const uint8_t* row1,
+                                         const AxisPlan& plan, int x, int pairs) {
   const __m256i first_pair = _mm256_broadcastsi128_si256(
       _mm_setr_epi8(0, -1, 4, -1, 1, -1, 5, -1, 2, -1, 6, -1, 3, -1, 7, -1));
   const __m256i second_pair = _mm256_broadcastsi128_si256(
       _mm_setr_epi8(8, -1, 12, -1, 9, -1, 13, -1, 10, -1, 14, -1, 11, -1, 15, -1));
-  const int16_t* high = plan.high.data();
-  const int16_t* low = plan.low.data();
-  for (int x = 0; x < plan.out_size; ++x, high += plan.stride, low += plan.stride) {
-    const ptrdiff_t offset = static_cast<ptrdiff_t>(plan.first[static_cast<size_t>(x)]) * 4;
-    const int count = plan.count[static_cast<size_t>(x)];
-    __m256i sum_high = _mm256_setzero_si256();
-    __m256i sum_low = _mm256_setzero_si256();
-    for (int t = 0; t < count; t += 4) {
-      const __m128i* at0 = reinterpret_cast<const __m128i*>(row0 + offset + t * 4);
-      const __m128i* at1 = reinterpret_cast<const __m128i*>(row1 + offset + t * 4);
-      const __m256i pixels = _mm256_inserti128_si256(
-          _mm256_castsi128_si256(_mm_loadu_si128(at0)), _mm_loadu_si128(at1), 1);
-      const __m256i pair01 = _mm256_shuffle_epi8(pixels, first_pair);
-      const __m256i pair23 = _mm256_shuffle_epi8(pixels, second_pair);
-      sum_high = _mm256_add_epi32(sum_high, _mm256_madd_epi16(pair01, pair_at(high + t)));
-      sum_low = _mm256_add_epi32(sum_low, _mm256_madd_epi16(pair01, pair_at(low + t)));
-      sum_high = _mm256_add_epi32(sum_high, _mm256_madd_epi16(pair23, pair_at(high + t + 2)));
-      sum_low = _mm256_add_epi32(sum_low, _mm256_madd_epi16(pair23, pair_at(low + t + 2)));
-    }
-    const __m256i words = _mm256_packs_epi32(finish(sum_high, sum_low), _mm256_setzero_si256());
-    const __m256i bytes = _mm256_packus_epi16(words, _mm256_setzero_si256());
-    const int pixel0 = _mm256_extract_epi32(bytes, 0);
-    const int pixel1 = _mm256_extract_epi32(bytes, 4);
-    // Four bytes even where three are asked for: the next pixel, or the slack, takes the fourth.
-    memcpy(dst0 + x * dst_channels, &pixel0, 4);
-    memcpy(dst1 + x * dst_channels, &pixel1, 4);
+  const ptrdiff_t offset = static_cast<ptrdiff_t>(plan.first[static_cast<size_t>(x)]) * 4;
+  const int16_t* high = plan.high.data() + static_cast<ptrdiff_t>(x) * plan.stride;
+  const int16_t* low = plan.low.data() + static_cast<ptrdiff_t>(x) * plan.stride;
+  __m256i sum_high = _mm256_setzero_si256();
+  __m256i sum_low = _mm256_setzero_si256();
+  for (int p = 0; p < pairs; p += 2) {
+    const __m128i* at0 = reinterpret_cast<const __m128i*>(row0 + offset + 8 * p);
+    const __m128i* at1 = reinterpret_cast<const __m128i*>(row1 + offset + 8 * p);
+    const __m256i pixels = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(at0)),
+                                                   _mm_loadu_si128(at1), 1);
+    const __m256i pair01 = _mm256_shuffle_epi8(pixels, first_pair);
+    sum_high = _mm256_add_epi32(sum_high, _mm256_madd_epi16(pair01, pair_at(high + 2 * p)));
+    sum_low = _mm256_add_epi32(sum_low, _mm256_madd_epi16(pair01, pair_at(low + 2 * p)));
+    if (p + 1 == pairs) break;
+    const __m256i pair23 = _mm256_shuffle_epi8(pixels, second_pair);
+    sum_high = _mm256_add_epi32(sum_high, _mm256_madd_epi16(pair23, pair_at(high + 2 * p + 2)));
+    sum_low = _mm256_add_epi32(sum_low, _mm256_madd_epi16(pair23, pair_at(low + 2 * p + 2)));
+  }
+  return finish(sum_high, sum_low);
+}
+
+// kPairs: two-tap steps of every pixel, where the whole plan needs few; else 0, and each pixel
+// takes its own number. A fixed number may read 3 * 16 bytes past a row.
+template <int kPairs>
+PYLOADER_AVX2 void color_rows(const uint8_t* const* src, uint8_t* const* dst, const AxisPlan& plan,
+                              int dst_channels) {
+  // Without its fourth byte, a pixel moves up to the one before.
+  const __m256i packed = _mm256_broadcastsi128_si256(
+      dst_channels == 3 ? _mm_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1)
+                        : _mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
+  const int last = plan.out_size - 1;
+  const auto pixel = [&](int x) PYLOADER_AVX2 {
+    if (x > last) x = last;  // fills up the last four; lands in the slack
+    return color_pixel(src[0], src[1], plan, x,
+                       kPairs > 0 ? kPairs : (plan.count[static_cast<size_t>(x)] + 1) / 2);
+  };
+  for (int x = 0; x <= last; x += 4) {
+    const __m256i front = _mm256_packs_epi32(pixel(x), pixel(x + 1));
+    const __m256i back = _mm256_packs_epi32(pixel(x + 2), pixel(x + 3));
+    const __m256i bytes = _mm256_shuffle_epi8(_mm256_packus_epi16(front, back), packed);
+    const ptrdiff_t to = static_cast<ptrdiff_t>(x) * dst_channels;
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(dst[0] + to), _mm256_castsi256_si128(bytes));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(dst[1] + to), _mm256_extracti128_si256(bytes, 1));
   }
 }
 
@@ -67,7 +84,17 @@ PYLOADER_AVX2 void horizontal_color(const uint8_t* const* src, uint8_t* const* d
                                     const AxisPlan& plan, int dst_channels) {
   for (int r = 0; r < rows; r += 2) {
     const int other = r + 1 < rows ? r + 1 : r;
-    horizontal_color_pair(src[r], src[other], dst[r], dst[other], plan, dst_channels);
+    const uint8_t* const from[2] = {src[r], src[other]};
+    uint8_t* const to[2] = {dst[r], dst[other]};
+    switch ((plan.max_count + 1) / 2) {
+      case 1: color_rows<1>(from, to, plan, dst_channels); break;
+      case 2: color_rows<2>(from, to, plan, dst_channels); break;
+      case 3: color_rows<3>(from, to, plan, dst_channels); break;
+      case 4: color_rows<4>(from, to, plan, dst_channels); break;
+      case 5: color_rows<5>(from, to, plan, dst_channels); break;
+      case 6: color_rows<6>(from, to, plan, dst_channels); break;
+      default: color_rows<0>(from, to, plan, dst_channels); break;
+    }
   }
 }
 

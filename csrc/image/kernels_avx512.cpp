@@ -34,60 +34,93 @@ PYLOADER_AVX512 inline __m512i quad_at(const int8_t* weights) {
   return _mm512_set1_epi32(quad);
 }
 
+// The three sums put together, rounded; `sum0` started from a half.
 PYLOADER_AVX512 inline __m512i finish(__m512i sum0, __m512i sum1, __m512i sum2) {
-  const __m512i half = _mm512_set1_epi32(1 << (kWeightBits - 1));
   const __m512i upper = _mm512_add_epi32(_mm512_slli_epi32(sum1, 8), _mm512_slli_epi32(sum2, 16));
-  const __m512i sum = _mm512_add_epi32(_mm512_add_epi32(sum0, half), upper);
-  return _mm512_srai_epi32(sum, kWeightBits);
+  return _mm512_srai_epi32(_mm512_add_epi32(sum0, upper), kWeightBits);
 }
 
-// Four rows at a time, one in each 128-bit lane. Four 4-byte pixels are 16 bytes; the shuffle
-// gathers the four taps of each channel.
-PYLOADER_AVX512 void horizontal_color(const uint8_t* const* src, uint8_t* const* dst, int rows,
-                                      const AxisPlan& plan, int dst_channels) {
+struct FourRows {
+  const uint8_t* row0;
+  const uint8_t* row1;
+  const uint8_t* row2;
+  const uint8_t* row3;
+};
+
+// Output pixel x of four rows, one row in each 128-bit lane: a 32-bit value per channel. Four 4-byte
+// pixels are 16 bytes; the shuffle gathers the four taps of each channel. `groups` is the number of
+// four-tap steps.
+PYLOADER_AVX512 inline __m512i color_pixel(const FourRows& src, const AxisPlan& plan, int x,
+                                           int groups) {
   const __m512i by_channel = _mm512_broadcast_i32x4(
       _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
-  const uint8_t* row0 = src[0];
-  const uint8_t* row1 = src[rows > 1 ? 1 : 0];
-  const uint8_t* row2 = src[rows > 2 ? 2 : 0];
-  const uint8_t* row3 = src[rows > 3 ? 3 : 0];
-  uint8_t* dst0 = dst[0];
-  uint8_t* dst1 = dst[rows > 1 ? 1 : 0];
-  uint8_t* dst2 = dst[rows > 2 ? 2 : 0];
-  uint8_t* dst3 = dst[rows > 3 ? 3 : 0];
-  const __m512i zero = _mm512_setzero_si512();
-  Weights weights = weights_of(plan, 0);
-  for (int x = 0; x < plan.out_size; ++x) {
-    const ptrdiff_t offset = static_cast<ptrdiff_t>(plan.first[static_cast<size_t>(x)]) * 4;
-    const int count = plan.count[static_cast<size_t>(x)];
-    __m512i sum0 = zero, sum1 = zero, sum2 = zero;
-    for (int t = 0; t < count; t += 4) {
-      const ptrdiff_t at = offset + t * 4;
-      __m512i pixels = _mm512_castsi128_si512(
-          _mm_loadu_si128(reinterpret_cast<const __m128i*>(row0 + at)));
-      pixels = _mm512_inserti32x4(
-          pixels, _mm_loadu_si128(reinterpret_cast<const __m128i*>(row1 + at)), 1);
-      pixels = _mm512_inserti32x4(
-          pixels, _mm_loadu_si128(reinterpret_cast<const __m128i*>(row2 + at)), 2);
-      pixels = _mm512_inserti32x4(
-          pixels, _mm_loadu_si128(reinterpret_cast<const __m128i*>(row3 + at)), 3);
-      const __m512i taps = _mm512_shuffle_epi8(pixels, by_channel);
-      sum0 = _mm512_dpbusd_epi32(sum0, taps, quad_at(weights.byte0 + t));
-      sum1 = _mm512_dpbusd_epi32(sum1, taps, quad_at(weights.byte1 + t));
-      sum2 = _mm512_dpbusd_epi32(sum2, taps, quad_at(weights.byte2 + t));
+  const ptrdiff_t offset = static_cast<ptrdiff_t>(plan.first[static_cast<size_t>(x)]) * 4;
+  const Weights weights = weights_of(plan, x);
+  __m512i sum0 = _mm512_set1_epi32(1 << (kWeightBits - 1));
+  __m512i sum1 = _mm512_setzero_si512(), sum2 = _mm512_setzero_si512();
+  for (int g = 0; g < groups; ++g) {
+    const ptrdiff_t at = offset + 16 * g;
+    __m512i pixels = _mm512_castsi128_si512(
+        _mm_loadu_si128(reinterpret_cast<const __m128i*>(src.row0 + at)));
+    pixels = _mm512_inserti32x4(
+        pixels, _mm_loadu_si128(reinterpret_cast<const __m128i*>(src.row1 + at)), 1);
+    pixels = _mm512_inserti32x4(
+        pixels, _mm_loadu_si128(reinterpret_cast<const __m128i*>(src.row2 + at)), 2);
+    pixels = _mm512_inserti32x4(
+        pixels, _mm_loadu_si128(reinterpret_cast<const __m128i*>(src.row3 + at)), 3);
+    const __m512i taps = _mm512_shuffle_epi8(pixels, by_channel);
+    sum0 = _mm512_dpbusd_epi32(sum0, taps, quad_at(weights.byte0 + 4 * g));
+    sum1 = _mm512_dpbusd_epi32(sum1, taps, quad_at(weights.byte1 + 4 * g));
+    sum2 = _mm512_dpbusd_epi32(sum2, taps, quad_at(weights.byte2 + 4 * g));
+  }
+  return finish(sum0, sum1, sum2);
+}
+
+// kGroups: four-tap steps of every pixel, where the whole plan needs few; else 0, and each pixel
+// takes its own number. A fixed number may read 3 * 16 bytes past a row.
+template <int kGroups>
+PYLOADER_AVX512 void color_rows(const FourRows& src, uint8_t* const* dst, int rows,
+                                const AxisPlan& plan, int dst_channels) {
+  // Without its fourth byte, a pixel moves up to the one before.
+  const __m512i packed = _mm512_broadcast_i32x4(
+      dst_channels == 3 ? _mm_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1)
+                        : _mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
+  const int last = plan.out_size - 1;
+  const auto pixel = [&](int x) PYLOADER_AVX512 {
+    if (x > last) x = last;  // fills up the last four; lands in the slack
+    return color_pixel(src, plan, x,
+                       kGroups > 0 ? kGroups : (plan.count[static_cast<size_t>(x)] + 3) / 4);
+  };
+  for (int x = 0; x <= last; x += 4) {
+    const __m512i front = _mm512_packs_epi32(pixel(x), pixel(x + 1));
+    const __m512i back = _mm512_packs_epi32(pixel(x + 2), pixel(x + 3));
+    const __m512i bytes = _mm512_shuffle_epi8(_mm512_packus_epi16(front, back), packed);
+    const ptrdiff_t to = static_cast<ptrdiff_t>(x) * dst_channels;
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(dst[0] + to), _mm512_castsi512_si128(bytes));
+    if (rows > 1) {
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(dst[1] + to),
+                       _mm512_extracti32x4_epi32(bytes, 1));
     }
-    weights.byte0 += plan.stride;
-    weights.byte1 += plan.stride;
-    weights.byte2 += plan.stride;
-    const __m512i words = _mm512_max_epi32(finish(sum0, sum1, sum2), zero);
-    alignas(16) int pixel[4];
-    _mm_store_si128(reinterpret_cast<__m128i*>(pixel), _mm512_cvtusepi32_epi8(words));
-    // Four bytes even where three are asked for: the next pixel, or the slack, takes the fourth.
-    // Rows beyond `rows` repeat row 0, so repeated stores to it agree.
-    memcpy(dst0 + x * dst_channels, &pixel[0], 4);
-    memcpy(dst1 + x * dst_channels, &pixel[1], 4);
-    memcpy(dst2 + x * dst_channels, &pixel[2], 4);
-    memcpy(dst3 + x * dst_channels, &pixel[3], 4);
+    if (rows > 2) {
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(dst[2] + to),
+                       _mm512_extracti32x4_epi32(bytes, 2));
+    }
+    if (rows > 3) {
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(dst[3] + to),
+                       _mm512_extracti32x4_epi32(bytes, 3));
+    }
+  }
+}
+
+PYLOADER_AVX512 void horizontal_color(const uint8_t* const* src, uint8_t* const* dst, int rows,
+                                      const AxisPlan& plan, int dst_channels) {
+  const FourRows four = {src[0], src[rows > 1 ? 1 : 0], src[rows > 2 ? 2 : 0],
+                         src[rows > 3 ? 3 : 0]};
+  switch ((plan.max_count + 3) / 4) {
+    case 1: return color_rows<1>(four, dst, rows, plan, dst_channels);
+    case 2: return color_rows<2>(four, dst, rows, plan, dst_channels);
+    case 3: return color_rows<3>(four, dst, rows, plan, dst_channels);
+    default: return color_rows<0>(four, dst, rows, plan, dst_channels);
   }
 }
 
@@ -98,7 +131,10 @@ PYLOADER_AVX512 void vertical(const uint8_t* const* src, uint8_t* dst, int bytes
   const __m512i zero = _mm512_setzero_si512();
   for (int i = 0; i < bytes; i += 64) {
     __m512i sum[3][4];
-    for (auto& part : sum) part[0] = part[1] = part[2] = part[3] = zero;
+    for (int q = 0; q < 4; ++q) {
+      sum[0][q] = _mm512_set1_epi32(1 << (kWeightBits - 1));
+      sum[1][q] = sum[2][q] = zero;
+    }
     for (int t = 0; t < count; t += 4) {
       // Rows past the last are paired with it; their weights are zero.
       const int last = count - 1;

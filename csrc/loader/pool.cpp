@@ -1,8 +1,10 @@
 #include "loader/pool.h"
 
+#include "memory/process.h"
+
 #include <algorithm>
 #include <new>
-#include <stdexcept>
+#include <string>
 #include <system_error>
 #include <utility>
 
@@ -31,13 +33,15 @@ void Pool::start_threads() {
 
 uint64_t Pool::submit(std::vector<int64_t> indices) {
   auto batch = std::make_shared<Batch>(std::move(indices));
-  std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   const uint64_t ticket = ++last_ticket_;
   if (stop_) return ticket;  // fetch tells
   if (threads_.empty()) start_threads();
   queue_.push_back(batch);
   unfetched_.emplace(ticket, std::move(batch));
-  work_.notify_all();
+  const bool startable = ring_->has_room();
+  lock.unlock();
+  if (startable) work_.notify_one();
   return ticket;
 }
 
@@ -74,7 +78,9 @@ bool Pool::fetch(uint64_t ticket, std::chrono::milliseconds timeout, Fetched& fe
     if (position >= 0) fetched.failed_index = batch->indices[static_cast<size_t>(position)];
     batch->slot.release();
   }
-  work_.notify_all();  // a place in the ring came free
+  const bool more = !queue_.empty();
+  lock.unlock();
+  if (more) work_.notify_one();  // a place in the ring came free
   return true;
 }
 
@@ -145,17 +151,22 @@ std::shared_ptr<Batch> Pool::next_batch(std::unique_lock<std::mutex>& lock,
     }
     if (!queue_.empty() && open_slot(*queue_.front())) return queue_.front();
     const uint64_t start = now_ns();
+    ++idle_workers_;
     work_.wait(lock);
+    --idle_workers_;
     WorkerCounters::add(counters.idle_ns, now_ns() - start);
   }
 }
 
 void Pool::work(WorkerCounters& counters) {
+  become_background_thread();
   SampleMaker maker(config_.spec, *foreign_, simd_level());
   FileSource file;
   std::unique_lock lock(mutex_);
   while (const std::shared_ptr<Batch> batch = next_batch(lock, counters)) {
+    const bool work_for_others = idle_workers_ > 0 && (batch->size() > 1 || queue_.size() > 1);
     lock.unlock();
+    if (work_for_others) work_.notify_one();  // Note [waking]
     fill(*batch, maker, file, counters);
     lock.lock();
   }

@@ -2,6 +2,9 @@
 //
 // Callers submit batches and fetch them by ticket, in any order and from any thread. Workers claim
 // single positions of the oldest unfinished batch, so one large image never holds up the others.
+//
+// Note [waking]: whoever makes work possible wakes one worker, and a worker that finds work for more
+// wakes the next. The consumer thus pays for one wake-up, whatever the number of threads.
 #pragma once
 
 #include <chrono>
@@ -99,6 +102,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   std::map<uint64_t, std::shared_ptr<Batch>> unfetched_;  // by ticket
   uint64_t last_ticket_ = 0;
   uint64_t batches_fetched_ = 0;
+  int idle_workers_ = 0;
   bool stop_ = false;
 };
 

@@ -1,7 +1,6 @@
 #include "memory/host_buffer.h"
 
 #include <sys/mman.h>
-#include <unistd.h>
 
 namespace pyloader {
 namespace {
@@ -29,7 +28,5 @@ void HostBuffer::reset() {
   data_ = nullptr;
   size_ = 0;
 }
-
-int process_id() { return static_cast<int>(::getpid()); }
 
 }  // namespace pyloader

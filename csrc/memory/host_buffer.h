@@ -1,4 +1,4 @@
-// Large, page-aligned memory for batches, and the process that owns it.
+// Large, page-aligned memory for batches.
 #pragma once
 
 #include <cstddef>
@@ -32,9 +32,5 @@ class HostBuffer {
   uint8_t* data_ = nullptr;
   size_t size_ = 0;
 };
-
-// Identifies this process. A forked child differs from its parent: threads and locks of the parent
-// do not exist in it.
-int process_id();
 
 }  // namespace pyloader

@@ -1,5 +1,7 @@
 #include "ring/ring.h"
 
+#include "memory/process.h"
+
 #include <algorithm>
 
 namespace pyloader {
@@ -86,6 +88,11 @@ void Ring::take_back(HostBuffer buffer, bool leased) {
     counts_.bytes -= buffer.size();
     surplus = std::move(buffer);
   }
+}
+
+bool Ring::has_room() const {
+  std::lock_guard lock(mutex_);
+  return counts_.busy < depth_;
 }
 
 RingCounts Ring::counts() const {

@@ -56,6 +56,9 @@ class Ring : public std::enable_shared_from_this<Ring> {
   // `out_of_memory` tells the other reason for one.
   SlotHandle acquire(size_t bytes, bool& out_of_memory);
 
+  // Whether `acquire` would find a place.
+  bool has_room() const;
+
   RingCounts counts() const;
   int depth() const { return depth_; }
 
