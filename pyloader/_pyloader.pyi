@@ -1,4 +1,4 @@
-"""The native core: decode, resize, pool, ring. Private; the package's modules are its only callers."""
+"""The native core: decode, resize, pool, ring. Private to the package."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -18,7 +18,8 @@ class SampleHooks(Protocol):
         Returns (H, W, C) uint8 at its natural size, C as the loader's colour mode wants it; the
         core resizes and stores it. Or, for images deeper than 8 bits, writes the finished sample
         to `out`, a view of the sample's place in the batch, and returns None.
-        Raises ImageError or another OSError for content that cannot be decoded.
+        Raises OSError for content that cannot be decoded; anything else it raises reaches the
+        caller of `wait`.
         """
 
     def finish(self, image: NDArray[np.float32], out: NDArray[Any]) -> None:
@@ -42,7 +43,7 @@ class Loader:
         interpolation: str,  # nearest bilinear bicubic box hamming lanczos
         keep_aspect_ratio: bool,
         channels_first: bool,
-        store_table: NDArray[Any],  # (256,): the batch value of every byte; its dtype is the batch's
+        store_table: NDArray[Any],  # (256,): the batch value of every byte, in the batch's dtype
         num_threads: int,
         depth: int,
     ) -> None: ...
@@ -70,7 +71,7 @@ class Loader:
     def closed(self) -> bool: ...
     def stats(self) -> dict[str, int]:
         """Counters since construction. Times are nanoseconds summed over threads:
-        samples, batches, bytes_read, errors, read_ns, decode_ns, resize_ns (with colour conversion and store),
+        samples, batches, bytes_read, errors, read_ns, decode_ns, resize_ns (with the store),
         other_ns (other formats), hook_ns (preprocessing_function), idle_ns (workers without work:
         backpressure), wait_ns (callers inside `wait`), slots (in existence), slot_bytes (held by
         them), slots_leased (in the users' hands), num_threads, depth.

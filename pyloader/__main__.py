@@ -1,0 +1,8 @@
+"""`python -m pyloader`: see cli.py."""
+
+import sys
+
+from pyloader.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,82 @@
+"""Checks of arguments that several modules take."""
+
+from __future__ import annotations
+
+import operator
+
+import numpy as np
+
+__all__ = [
+    "CHANNELS",
+    "INTERPOLATIONS",
+    "check_count",
+    "check_interpolation",
+    "check_target_size",
+]
+
+CHANNELS = {"grayscale": 1, "rgb": 3, "rgba": 4}
+"""Colour modes and their numbers of channels."""
+
+INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "hamming", "box", "lanczos")
+"""Names of Pillow's filters, in the order of Keras' error text."""
+
+
+def check_target_size(target_size: tuple[int, ...]) -> tuple[int, int]:
+    """Checks a size.
+
+    Args:
+        target_size: (height, width) in pixels.
+
+    Returns:
+        Height and width as ints.
+
+    Raises:
+        TypeError: One of them is not an integer.
+        ValueError: There are not two of them, or one is less than 1.
+    """
+    sizes = [operator.index(size) for size in target_size]
+    if len(sizes) != 2 or min(sizes) < 1:
+        raise ValueError(
+            "`target_size` should be two positive integers, (height, width). "
+            f"Received: {target_size}"
+        )
+    return sizes[0], sizes[1]
+
+
+def check_interpolation(interpolation: str) -> None:
+    """Checks a filter's name.
+
+    Args:
+        interpolation: The name.
+
+    Raises:
+        ValueError: There is no such filter.
+    """
+    if interpolation not in INTERPOLATIONS:
+        raise ValueError(
+            f"Invalid interpolation method {interpolation} specified. "
+            f"Supported methods are {', '.join(INTERPOLATIONS)}"
+        )
+
+
+def check_count(name: str, value: int | None) -> int | None:
+    """Checks an optional number of something.
+
+    Args:
+        name: The argument's name, for the message.
+        value: The number, or None for an automatic one.
+
+    Returns:
+        The value as an int, or None.
+
+    Raises:
+        TypeError: It is not an integer.
+        ValueError: It is less than 1.
+    """
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"`{name}` should be an integer or None. Received: {value!r}")
+    if value < 1:
+        raise ValueError(f"`{name}` should be at least 1. Received: {value!r}")
+    return int(value)

@@ -1,0 +1,173 @@
+"""Batches from a folder with one subfolder per class."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from pyloader import discovery
+from pyloader.arguments import check_count
+from pyloader.file_iterator import FileIterator
+
+__all__ = ["DirectoryIterator"]
+
+
+class DirectoryIterator(FileIterator):
+    """Iterates over the images of class folders; what `flow_from_directory` returns.
+
+    A batch is (images, targets): images (k, height, width, channels), or channels before height
+    for "channels_first", in `dtype`, with values in [0, 255] unless the generator rescales;
+    k is `batch_size` or less in a pass's last batch. Targets by `class_mode`: "categorical"
+    (k, classes) one-hot; "binary" and "sparse" (k,) class indices, both in `dtype`; "input" a copy
+    of the images. With `class_mode=None` a batch is the images alone.
+
+    Args:
+        directory: The folder with the class folders.
+        image_data_generator: An ImageDataGenerator, or None for images as they are.
+        target_size: (height, width) of the images in pixels. Default (256, 256).
+        color_mode: "rgb" (default), "rgba" or "grayscale".
+        classes: Class folders in label order; None (default): all subdirectories, sorted.
+        class_mode: "categorical" (default), "binary", "sparse", "input" or None.
+        batch_size: Samples of a batch. Default 32.
+        shuffle: Whether each pass has a new random order. Default True.
+        seed: Fixes the order; None (default): drawn from NumPy's global generator.
+        data_format: "channels_last" (the default, None) or "channels_first".
+        save_to_dir: Not implemented yet; None.
+        save_prefix: For `save_to_dir`. Default "".
+        save_format: For `save_to_dir`. Default "png".
+        follow_links: Whether to enter links to folders below the class folders. Default False.
+        subset: "training", "validation", or None (default) for all images.
+        interpolation: "nearest" (default), "bilinear", "bicubic", "hamming", "box" or "lanczos".
+        keep_aspect_ratio: Whether to crop the centre to the target's shape. Default False.
+        dtype: The dtype of images and targets; None: "float32".
+        num_threads: Threads of the native pool; None (default): one for each usable core.
+        prefetch: Batches prepared ahead; None (default): enough to keep all threads busy.
+        verbose: Whether to print how many images were found. Default True.
+
+    Raises:
+        ValueError: A value that is not among the possible ones.
+        TypeError: A value of the wrong type.
+        FileNotFoundError: There is no such directory.
+        NotImplementedError: Something that this version cannot do yet.
+
+    Warns:
+        UserWarning: For each file that ends in `.tiff`.
+    """
+
+    allowed_class_modes = {"categorical", "binary", "sparse", "input", None}  # noqa: RUF012
+
+    directory: str | os.PathLike[str]
+    """The folder with the class folders, as given."""
+    samples: int
+    """Number of images found."""
+    num_classes: int
+    """Number of class folders."""
+    filenames: list[str]
+    """The files, relative to `directory`, in dataset order."""
+
+    def __init__(
+        self,
+        directory: str | os.PathLike[str],
+        image_data_generator: Any,
+        target_size: Iterable[int] = (256, 256),
+        color_mode: str = "rgb",
+        classes: Iterable[str] | None = None,
+        class_mode: str | None = "categorical",
+        batch_size: int = 32,
+        shuffle: bool = True,
+        seed: int | None = None,
+        data_format: str | None = None,
+        save_to_dir: str | None = None,
+        save_prefix: str = "",
+        save_format: str = "png",
+        follow_links: bool = False,
+        subset: str | None = None,
+        interpolation: str = "nearest",
+        keep_aspect_ratio: bool = False,
+        dtype: DTypeLike | None = None,
+        *,
+        num_threads: int | None = None,
+        prefetch: int | None = None,
+        verbose: bool = True,
+    ) -> None:
+        target_size = tuple(target_size)
+        classes = list(classes) if classes else None
+        self._arguments = {
+            name: value
+            for name, value in locals().items()
+            if name not in {"self", "__class__", "verbose"}
+        }
+        self._set_processing(
+            image_data_generator,
+            target_size,
+            color_mode,
+            "channels_last" if data_format is None else data_format,
+            save_to_dir,
+            save_prefix,
+            save_format,
+            subset,
+            interpolation,
+            keep_aspect_ratio,
+        )
+        if class_mode not in self.allowed_class_modes:
+            raise ValueError(
+                f"Invalid class_mode: {class_mode}; expected one of: {self.allowed_class_modes}"
+            )
+        check_count("num_threads", num_threads)
+        check_count("prefetch", prefetch)
+        self.directory = directory
+        self.class_mode = class_mode
+        self.dtype = "float32" if dtype is None else dtype
+        found = discovery.scan_class_folders(
+            directory,
+            classes,
+            split=self.split,
+            follow_links=follow_links,
+            extensions=self.white_list_formats,
+        )
+        self.class_indices = found.class_indices
+        self.num_classes = found.num_classes
+        self.classes = found.classes
+        self.filenames = found.filenames
+        self.samples = len(found.filenames)
+        self._filepaths = [os.path.join(directory, file) for file in found.filenames]  # noqa: PTH118
+        if verbose:
+            print(
+                f"Found {self.samples} images belonging to {self.num_classes} classes.", flush=True
+            )
+        super().__init__(
+            self.samples,
+            batch_size,
+            shuffle,
+            seed,
+            num_threads=num_threads,
+            prefetch=prefetch,
+        )
+
+    @property
+    def filepaths(self) -> list[str]:
+        """The file of each sample: `directory` joined with `filenames`."""
+        return self._filepaths
+
+    @property
+    def labels(self) -> NDArray[np.int32]:
+        """The label of each sample, (n,): `classes`."""
+        return self.classes
+
+    @property
+    def sample_weight(self) -> None:
+        """None: a folder holds no weights."""
+        return None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles the constructor's arguments: a copy looks for the files anew and starts over."""
+        return _rebuild, (type(self), self._arguments)
+
+
+def _rebuild(cls: type[DirectoryIterator], arguments: dict[str, Any]) -> DirectoryIterator:
+    """Makes a pickled iterator again, without printing."""
+    return cls(**arguments, verbose=False)

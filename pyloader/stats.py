@@ -1,0 +1,139 @@
+"""What an iterator measured: a snapshot that prints as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+__all__ = ["Stats", "make_stats"]
+
+_NS = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """Counters since the native loader started; times of workers are summed over threads.
+
+    `samples` and `batches` count what was delivered, the workers' counters also what was prepared
+    ahead. An iterator whose settings change starts a new loader, and with it new counters.
+    """
+
+    samples: int
+    """Images delivered."""
+    batches: int
+    """Batches delivered."""
+    errors: int
+    """Images that could not be loaded."""
+    seconds: float
+    """Wall time from the first request to the last delivery."""
+    bytes_read: int
+    """Bytes of image files read."""
+    read_seconds: float
+    """Workers reading files."""
+    decode_seconds: float
+    """Workers decoding JPEGs."""
+    resize_seconds: float
+    """Workers resizing, converting colour and storing."""
+    other_seconds: float
+    """Workers decoding other formats."""
+    hook_seconds: float
+    """Workers in the preprocessing_function."""
+    idle_seconds: float
+    """Workers without work: the consumer is slower than the loader."""
+    wait_seconds: float
+    """Consumers waiting for a batch: the loader is slower than the consumer."""
+    num_threads: int
+    """Threads of the pool."""
+    depth: int
+    """Batches prepared ahead, at most."""
+    slots: int
+    """Batch buffers in existence."""
+    slots_leased: int
+    """Batch buffers behind arrays that are alive."""
+    slot_bytes: int
+    """Bytes held by all batch buffers."""
+
+    @property
+    def images_per_second(self) -> float:
+        """Images delivered per second of wall time, 0.0 before the first delivery."""
+        return self.samples / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def wait_per_batch(self) -> float:
+        """Seconds that a consumer waited for a batch, on average."""
+        return self.wait_seconds / self.batches if self.batches else 0.0
+
+    def shares(self) -> dict[str, float]:
+        """What part of the workers' time went where, in [0, 1]; all 0.0 before any work."""
+        parts = {
+            "read": self.read_seconds,
+            "decode": self.decode_seconds,
+            "resize + store": self.resize_seconds,
+            "other formats": self.other_seconds,
+            "preprocessing": self.hook_seconds,
+            "idle": self.idle_seconds,
+        }
+        total = sum(parts.values())
+        return {name: part / total if total else 0.0 for name, part in parts.items()}
+
+    def as_dict(self) -> dict[str, int | float]:
+        """All fields and the two rates, for JSON."""
+        return {
+            **asdict(self),
+            "images_per_second": self.images_per_second,
+            "wait_per_batch": self.wait_per_batch,
+        }
+
+    def __str__(self) -> str:
+        rows = [
+            ("samples", f"{self.samples} in {self.batches} batches, {self.errors} errors"),
+            ("speed", f"{self.images_per_second:.0f} images/s over {self.seconds:.2f} s"),
+            ("read", f"{self.bytes_read / 1e6:.1f} MB"),
+            *((f"  time: {name}", f"{share:6.1%}") for name, share in self.shares().items()),
+            ("consumer waits", f"{1e3 * self.wait_per_batch:.2f} ms per batch"),
+            ("threads", f"{self.num_threads}"),
+            ("depth", f"{self.depth} batches"),
+            (
+                "slots",
+                f"{self.slots} ({self.slots_leased} leased), {self.slot_bytes / 1e6:.1f} MB held",
+            ),
+        ]
+        width = max(len(name) for name, _ in rows)
+        return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+
+
+def make_stats(counters: Mapping[str, int], *, samples: int, batches: int, seconds: float) -> Stats:
+    """Makes a snapshot.
+
+    Args:
+        counters: The native loader's counters (`_pyloader.Loader.stats`); empty before it exists.
+        samples: Images delivered.
+        batches: Batches delivered.
+        seconds: Wall time from the first request to the last delivery.
+
+    Returns:
+        The snapshot.
+    """
+
+    def count(name: str) -> int:
+        return counters.get(name, 0)
+
+    return Stats(
+        samples=samples,
+        batches=batches,
+        errors=count("errors"),
+        seconds=seconds,
+        bytes_read=count("bytes_read"),
+        read_seconds=_NS * count("read_ns"),
+        decode_seconds=_NS * count("decode_ns"),
+        resize_seconds=_NS * count("resize_ns"),
+        other_seconds=_NS * count("other_ns"),
+        hook_seconds=_NS * count("hook_ns"),
+        idle_seconds=_NS * count("idle_ns"),
+        wait_seconds=_NS * count("wait_ns"),
+        num_threads=count("num_threads"),
+        depth=count("depth"),
+        slots=count("slots"),
+        slots_leased=count("slots_leased"),
+        slot_bytes=count("slot_bytes"),
+    )

@@ -1,0 +1,156 @@
+"""Damaged and hostile files get Pillow's verdict: the same pixels, or an ImageError."""
+
+import io
+import os
+import resource
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pictures import all_kinds, jpeg, picture, subsampled_jpeg, with_pillow
+from PIL import Image
+
+from pyloader import ImageError, load_img
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+
+
+def outcome_of_pillow(content: bytes) -> np.ndarray | None:
+    try:
+        return with_pillow(content)
+    except Exception:
+        return None
+
+
+def outcome_of_pyloader(content: bytes) -> np.ndarray | None:
+    try:
+        return load_img(content)
+    except ImageError:
+        return None
+
+
+def count_disagreements(files: list[bytes]) -> tuple[int, int]:
+    """Files with another verdict, and files that both accept with other pixels."""
+    verdicts = pixels = 0
+    for content in files:
+        ours, theirs = outcome_of_pyloader(content), outcome_of_pillow(content)
+        if (ours is None) != (theirs is None):
+            verdicts += 1
+        elif ours is not None and not np.array_equal(ours, theirs):
+            pixels += 1
+    return verdicts, pixels
+
+
+SEEDS = list(all_kinds(np.random.default_rng(3), 45, 61))
+
+
+@pytest.mark.parametrize(("kind", "content"), SEEDS, ids=[kind for kind, _ in SEEDS])
+def test_truncation_at_every_length(kind: str, content: bytes) -> None:
+    step = max(1, len(content) // 150)
+    cuts = [*range(0, len(content), step), *range(len(content) - 12, len(content) + 1)]
+    assert count_disagreements([content[:cut] for cut in cuts]) == (0, 0)
+
+
+@pytest.mark.parametrize(("kind", "content"), SEEDS, ids=[kind for kind, _ in SEEDS])
+def test_flipped_bytes(kind: str, content: bytes) -> None:
+    random = np.random.default_rng(4)
+    files = []
+    for _ in range(120):
+        damaged = bytearray(content)
+        for place in random.integers(0, len(content), int(random.integers(1, 4))):
+            damaged[place] = random.integers(256)
+        files.append(bytes(damaged))
+    verdicts, pixels = count_disagreements(files)
+    # Corrupt coefficients may overflow, where versions of libjpeg-turbo may differ by a rounding.
+    assert verdicts <= 1
+    assert pixels <= 1
+
+
+def test_bytes_before_between_and_after_are_judged_like_pillow() -> None:
+    content = subsampled_jpeg(picture(np.random.default_rng(5), 20, 30), "420", 80)
+    files = [
+        b"junk" + content,
+        content + b"junk",
+        content + content,
+        content[:2] + b"\xff" * 7 + content[3:],
+        content[:2] + b"\xff\xfe\x00\x08hello!" + content[2:],
+        content[:2] + b"\xff\xfe\x00\x01" + content[2:],
+        content.replace(b"\xff\xd9", b""),
+        content + b"\xff\xd9",
+    ]
+    assert count_disagreements(files) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "empty"),
+        (b"\xff\xd8\xff", "truncated"),
+        (b"<html>404</html>", "image"),
+        (b"\xff\xd8\xff\xe0" + bytes(100), ""),
+    ],
+)
+def test_what_is_no_image_says_so(tmp_path: Path, content: bytes, reason: str) -> None:
+    path = tmp_path / "picture.jpg"
+    path.write_bytes(content)
+    with pytest.raises(ImageError) as caught:
+        load_img(path)
+    assert caught.value.path == str(path)
+    assert str(path) in str(caught.value)
+    assert reason in caught.value.reason
+
+
+def test_files_that_cannot_be_read_say_why(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "folder.jpg").mkdir()
+    for name, reason in [
+        ("gone.jpg", "No such file"),
+        ("folder.jpg", "directory"),
+        ("pipe.jpg", "not a regular file"),
+    ]:
+        with pytest.raises(ImageError, match=reason) as caught:
+            load_img(tmp_path / name)
+        assert caught.value.path == str(tmp_path / name)
+
+
+def with_size(content: bytes, height: int, width: int) -> bytes:
+    """The file with another size in its frame header."""
+    for marker in (b"\xff\xc0", b"\xff\xc1", b"\xff\xc2"):
+        if marker in content:
+            at = content.index(marker) + 5
+            return content[:at] + struct.pack(">HH", height, width) + content[at + 4 :]
+    raise AssertionError("no frame header")
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_header_of_65500_pixels_over_little_data_takes_no_memory(progressive: bool) -> None:
+    small = jpeg(picture(np.random.default_rng(6), 16, 16), progressive=progressive)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for height, width in [(65500, 65500), (65500, 4000)]:
+        with pytest.raises(ImageError, match="pixels"):
+            load_img(with_size(small, height, width), target_size=(64, 64))
+    cut = with_size(small, 65500, 2000)[:-2]  # below the limit of pixels, but truncated
+    with pytest.raises(ImageError):
+        load_img(cut, target_size=(64, 64))
+    grown_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown_kib < 64 * 1024
+
+
+def test_a_large_file_is_the_same_whether_it_comes_whole_or_in_windows(tmp_path: Path) -> None:
+    # Several megabytes on disk: the reader refills its window in mid-stream.
+    random = np.random.default_rng(10)
+    noise = random.integers(0, 256, (1500, 1400, 3), dtype=np.uint8)
+    for options in ({}, {"progressive": True}, {"restart_marker_rows": 1}):
+        content = jpeg(noise, quality=98, **options)
+        assert len(content) > 2 << 20
+        path = tmp_path / "large.jpg"
+        path.write_bytes(content)
+        for target in (None, (100, 90)):
+            expected = np.asarray(
+                Image.open(io.BytesIO(content))
+                if target is None
+                else Image.open(io.BytesIO(content)).resize((90, 100), Image.Resampling.BILINEAR)
+            )
+            ours = load_img(path, target_size=target, interpolation="bilinear")
+            assert np.array_equal(ours, expected)

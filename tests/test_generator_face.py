@@ -1,0 +1,176 @@
+"""ImageDataGenerator looks like Keras' from outside: signatures, attributes, texts."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pyloader
+from pyloader import DirectoryIterator, ImageDataGenerator
+
+_VALID: list[dict[str, Any]] = [
+    {},
+    {"rescale": 1 / 255},
+    {"rescale": 0},
+    {"data_format": "channels_first", "dtype": "float64"},
+    {"data_format": "channels_last", "dtype": np.uint8},
+    {"validation_split": 0.25},
+    {"validation_split": None},
+    {"validation_split": False},
+    {"zoom_range": (1, 1.0)},
+    {"zoom_range": 0},
+    {"fill_mode": "wrap", "cval": 3.0, "interpolation_order": 3, "zca_epsilon": 1e-3},
+    {"preprocessing_function": np.negative},
+]
+
+_INVALID: list[dict[str, Any]] = [
+    {"data_format": "channels"},
+    {"validation_split": 1},
+    {"validation_split": -0.1},
+    {"validation_split": 2.5},
+    {"zoom_range": (1, 2, 3)},
+    {"zoom_range": ["a", "b"]},
+    {"zoom_range": None},
+    {"zoom_range": np.float32(0.5)},
+    {"brightness_range": 1.0},
+    {"brightness_range": (1.0,)},
+    {"brightness_range": np.array([0.5, 1.5])},
+]
+
+_WARNING: list[dict[str, Any]] = [
+    {"zca_whitening": True},
+    {"zca_whitening": True, "featurewise_std_normalization": True},
+    {
+        "zca_whitening": True,
+        "featurewise_std_normalization": True,
+        "featurewise_center": True,
+        "samplewise_std_normalization": True,
+    },
+    {"featurewise_std_normalization": True},
+    {"samplewise_std_normalization": True, "samplewise_center": True},
+    {"samplewise_std_normalization": True},
+]
+
+
+def _attributes(generator: Any) -> dict[str, Any]:
+    return {name: value for name, value in vars(generator).items() if name != "__class__"}
+
+
+@pytest.mark.parametrize("options", _VALID, ids=str)
+def test_attributes_are_keras(keras_image: ModuleType, options: dict[str, Any]) -> None:
+    ours = _attributes(ImageDataGenerator(**options))
+    assert ours == _attributes(keras_image.ImageDataGenerator(**options))
+
+
+@pytest.mark.parametrize("options", _INVALID, ids=str)
+def test_refusals_are_keras(keras_image: ModuleType, options: dict[str, Any]) -> None:
+    with pytest.raises((ValueError, TypeError)) as theirs:
+        keras_image.ImageDataGenerator(**options)
+    with pytest.raises(theirs.type) as ours:
+        ImageDataGenerator(**options)
+    assert str(ours.value) == str(theirs.value)
+
+
+@pytest.mark.parametrize("options", _WARNING, ids=str)
+def test_warnings_are_keras_and_come_before_the_refusal(
+    keras_image: ModuleType, options: dict[str, Any]
+) -> None:
+    with warnings.catch_warnings(record=True) as theirs:
+        warnings.simplefilter("always")
+        keras_image.ImageDataGenerator(**options)
+    with warnings.catch_warnings(record=True) as ours:
+        warnings.simplefilter("always")
+        with pytest.raises(NotImplementedError):
+            ImageDataGenerator(**options)
+    assert [str(warning.message) for warning in ours] == [
+        str(warning.message) for warning in theirs
+    ]
+    assert all(warning.category is UserWarning for warning in ours)
+    assert all(warning.filename == __file__ for warning in ours)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"rotation_range": 10},
+        {"zoom_range": 0.2},
+        {"zoom_range": [0.5, 1]},
+        {"horizontal_flip": True},
+        {"brightness_range": (0.5, 1.5)},
+        {"width_shift_range": [1, 2]},
+        {"samplewise_center": True},
+    ],
+    ids=str,
+)
+def test_what_is_not_there_yet_is_refused_by_name(options: dict[str, Any]) -> None:
+    (name,) = options
+    with pytest.raises(NotImplementedError, match=f"^`{name}` is not implemented yet"):
+        ImageDataGenerator(**options)
+
+
+def test_what_is_not_there_yet_is_refused_when_assigned(class_folders: Path) -> None:
+    generator = ImageDataGenerator()
+    batches = generator.flow_from_directory(class_folders, verbose=False)
+    generator.rotation_range = 5
+    with pytest.raises(NotImplementedError, match="rotation_range"):
+        next(batches)
+
+
+def test_unknown_parameters_are_refused() -> None:
+    with pytest.raises(TypeError, match="unexpected keyword"):
+        ImageDataGenerator(rotate=1)  # type: ignore[call-arg]
+
+
+def _parameters(function: Any) -> list[tuple[str, Any]]:
+    return [
+        (parameter.name, parameter.default)
+        for parameter in inspect.signature(function).parameters.values()
+        if parameter.kind is not inspect.Parameter.KEYWORD_ONLY
+    ]
+
+
+@pytest.mark.parametrize(
+    "name", ["ImageDataGenerator", "ImageDataGenerator.flow_from_directory", "DirectoryIterator"]
+)
+def test_parameters_are_keras_in_order_and_default(keras_image: ModuleType, name: str) -> None:
+    ours, theirs = pyloader, keras_image
+    for part in name.split("."):
+        ours, theirs = getattr(ours, part), getattr(theirs, part)
+    assert _parameters(ours) == _parameters(theirs)
+
+
+@pytest.mark.parametrize("function", [ImageDataGenerator.flow_from_directory, DirectoryIterator])
+def test_our_own_parameters_are_keyword_only_and_come_last(function: Any) -> None:
+    own = [
+        (parameter.name, parameter.default)
+        for parameter in inspect.signature(function).parameters.values()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    ]
+    assert own == [("num_threads", None), ("prefetch", None), ("verbose", True)]
+
+
+def test_import_loads_numpy_and_the_extension_only() -> None:
+    code = (
+        "import sys; before = set(sys.modules); import numpy, pyloader;"
+        "tops = {name.partition('.')[0] for name in set(sys.modules) - before};"
+        "print(sorted(tops & {'cv2', 'tqdm', 'simplejpeg', 'PIL', 'keras', 'jax', 'scipy',"
+        " 'pandas', 'argparse', 'tensorflow', 'torch'}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout == "[]\n"
+
+
+def test_public_names_exist() -> None:
+    for name in pyloader.__all__:
+        assert hasattr(pyloader, name)
+    assert isinstance(pyloader.__version__, str)

@@ -1,0 +1,154 @@
+"""The order of batches and the random stream are Keras', call for call."""
+
+from __future__ import annotations
+
+import random
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from pyloader.order import Cursor, Stream, draw_flips, draw_nothing
+
+
+def _keras_order(keras_image: ModuleType, n: int, batch_size: int, shuffle: bool, seed: Any) -> Any:
+    """Keras' own Iterator, delivering indices and consuming what images without augmentation do."""
+
+    class Indices(keras_image.Iterator):  # type: ignore[misc,name-defined]
+        def _get_batches_of_transformed_samples(self, index_array: Any) -> Any:
+            for _ in index_array:
+                np.random.random()
+                np.random.random()
+            return index_array
+
+    return Indices(n, batch_size, shuffle, seed)
+
+
+class _Ours:
+    """A cursor with the same four calls."""
+
+    def __init__(self, n: int, batch_size: int, shuffle: bool, seed: Any) -> None:
+        self.cursor = Cursor(n=n, batch_size=batch_size, shuffle=shuffle, seed=seed)
+
+    def __next__(self) -> NDArray[np.int64]:
+        ids, self.cursor = self.cursor.next()
+        return ids
+
+    def __getitem__(self, index: int) -> NDArray[np.int64]:
+        ids, self.cursor = self.cursor.item(index)
+        return ids
+
+    def on_epoch_end(self) -> None:
+        self.cursor = self.cursor.epoch_end(draw_flips)
+
+    def reset(self) -> None:
+        from dataclasses import replace
+
+        self.cursor = replace(self.cursor, batch_index=0)
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize(("n", "batch_size"), [(1, 1), (7, 3), (8, 4), (10, 32), (23, 5)])
+@pytest.mark.parametrize("seed", [0, 42, np.int64(7), True])
+def test_any_mix_of_calls_gives_keras_order(
+    keras_image: ModuleType, n: int, batch_size: int, shuffle: bool, seed: Any
+) -> None:
+    choose = random.Random(n + batch_size)
+    for _ in range(4):
+        ours = _Ours(n, batch_size, shuffle, seed)
+        theirs = _keras_order(keras_image, n, batch_size, shuffle, seed)
+        for _ in range(25):
+            call = choose.choice(["next", "next", "next", "item", "reset", "epoch_end"])
+            if call == "next":
+                np.testing.assert_array_equal(next(ours), next(theirs))
+            elif call == "item":
+                index = choose.randrange(len(theirs))
+                np.testing.assert_array_equal(ours[index], theirs[index])
+            elif call == "reset":
+                ours.reset()
+                theirs.reset()
+            else:
+                ours.on_epoch_end()
+                theirs.on_epoch_end()
+            assert ours.cursor.batch_index == theirs.batch_index
+            assert ours.cursor.total_batches_seen == theirs.total_batches_seen
+            np.testing.assert_array_equal(ours.cursor.index_array, theirs.index_array)
+
+
+@pytest.mark.usefixtures("global_random_untouched")
+def test_nothing_but_a_copy_of_the_global_generator_is_used() -> None:
+    ours = _Ours(9, 2, True, 1)
+    ours.on_epoch_end()
+    expected = np.random.RandomState(0)
+    expected.set_state(np.random.get_state(legacy=False))
+    np.testing.assert_array_equal(ours.cursor.index_array, expected.permutation(9))
+    for _ in range(7):
+        next(ours)
+    ours.on_epoch_end()
+
+
+def test_first_epoch_end_without_a_seed_follows_the_hidden_one() -> None:
+    cursor = Cursor(n=9, batch_size=2, shuffle=True, seed=None, hidden_seed=5)
+    order = cursor.epoch_end(draw_flips).index_array
+    np.testing.assert_array_equal(order, np.random.RandomState(5).permutation(9))
+
+
+def test_a_stream_with_nothing_drawn_for_images_differs_from_one_with_flips() -> None:
+    stream = Stream(3, permuted=5, images=4)
+    with_flips = stream.realise(draw_flips).random_sample()
+    without = stream.realise(draw_nothing).random_sample()
+    expected = np.random.RandomState(3)
+    expected.permutation(5)
+    assert without == expected.random_sample()
+    expected.random_sample(7)
+    assert with_flips == expected.random_sample()
+
+
+def test_the_first_next_begins_a_pass_whatever_batch_index_said() -> None:
+    cursor = Cursor(n=9, batch_size=2, shuffle=False, seed=None, batch_index=3)
+    ids, after = cursor.next()
+    np.testing.assert_array_equal(ids, [0, 1])
+    assert after.batch_index == 1
+
+
+def test_planning_leaves_the_cursor_alone_and_repeats_itself() -> None:
+    cursor = Cursor(n=9, batch_size=2, shuffle=True, seed=8)
+    first, _ = cursor.next()
+    again, _ = cursor.next()
+    np.testing.assert_array_equal(first, again)
+    assert cursor.index_array is None
+    assert cursor.total_batches_seen == 0
+
+
+@pytest.mark.parametrize(
+    ("seed", "error"),
+    [(-1, ValueError), (2**32, ValueError), (1.5, TypeError), ("7", TypeError)],
+)
+def test_bad_seeds_raise_what_numpy_raises(seed: Any, error: type[Exception]) -> None:
+    cursor = Cursor(n=9, batch_size=2, shuffle=True, seed=seed)
+    with pytest.raises(error) as ours:
+        cursor.next()
+    with pytest.raises(error) as item:
+        cursor.item(0)
+    with pytest.raises(error) as theirs:
+        np.random.RandomState(seed + 0)
+    assert str(ours.value) == str(item.value) == str(theirs.value)
+
+
+def test_the_seed_may_run_out_of_range_later() -> None:
+    cursor = Cursor(n=4, batch_size=2, shuffle=True, seed=2**32 - 2)
+    _, cursor = cursor.next()
+    _, cursor = cursor.next()
+    with pytest.raises(ValueError, match=r"^Seed must be between 0 and 2\*\*32 - 1$"):
+        cursor.next()
+
+
+def test_no_samples_make_empty_batches_for_ever() -> None:
+    cursor = Cursor(n=0, batch_size=4, shuffle=True, seed=1)
+    for count in range(1, 4):
+        ids, cursor = cursor.next()
+        assert ids.shape == (0,)
+        assert cursor.batch_index == 0
+        assert cursor.total_batches_seen == count
