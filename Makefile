@@ -1,0 +1,60 @@
+# Two commands for everybody: make demo, make test. The rest is a developer's day.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+BUILD_INPUTS := pyproject.toml setup.py $(shell find csrc -name '*.cpp' -o -name '*.h')
+
+.PHONY: demo test dev lint bench sanitize wheel clean
+
+# Streams a class folder and shows what it does. DATA=folder takes your own.
+demo: $(VENV)/built
+	$(BIN)/python examples/demo.py $(if $(DATA),--data "$(DATA)")
+
+# The whole suite, against the real Keras and Pillow.
+test: $(VENV)/with-test
+	$(BIN)/python -m pytest -q $(ARGS)
+
+# An editable install with every tool; again after C++ edits.
+dev: $(VENV)/with-dev
+
+lint: $(VENV)/with-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy pyloader
+
+# Throughput against peers on your pictures: make bench DATA=folder.
+bench: $(VENV)/with-test
+	$(BIN)/python bench/bench_loader.py --data "$(DATA)" $(ARGS)
+
+# The C++ rooms without Python, under address, undefined-behaviour and thread sanitizers.
+sanitize:
+	tools/system_packages.sh $(PYTHON)
+	$(MAKE) -C tests/cpp
+
+wheel: $(VENV)/with-dev
+	$(BIN)/python -m build
+
+clean:
+	rm -rf build dist *.egg-info demo-data $(VENV) pyloader/*.so
+	$(MAKE) -C tests/cpp clean
+
+$(VENV)/ready: tools/system_packages.sh
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	    { echo "pyloader needs Python 3.10 or later; say make PYTHON=/path/to/python"; exit 1; }
+	tools/system_packages.sh $(PYTHON)
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --upgrade pip
+	@touch $@
+
+$(VENV)/built: $(VENV)/ready $(BUILD_INPUTS)
+	$(PIP) install -e .
+	@touch $@
+
+$(VENV)/with-test: $(VENV)/built
+	$(PIP) install -e '.[test]'
+	@touch $@
+
+$(VENV)/with-dev: $(VENV)/built
+	$(PIP) install -e '.[dev]'
+	@touch $@

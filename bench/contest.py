@@ -1,0 +1,162 @@
+"""Alternating rounds of several peers, each answer checked: figures and problems per peer."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.fidelity import Fidelity, compare, pillow_result
+from bench.files import drop_page_cache
+from bench.peers.base import PeerUnavailable
+from bench.session import EpochResult, PeerSession
+
+SAMPLES_PER_ROUND = 16
+"""Images of every epoch that are compared with Pillow's, the same for all peers of a round."""
+
+IDLE_SHARE = 0.02
+IDLE_SECONDS = 0.02
+"""CPU time that a peer may use between its turns: a share of its epoch's, plus a constant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entrant:
+    """A peer and its job. `settings` is the job as Job.from_settings takes it."""
+
+    label: str
+    peer: str
+    settings: dict[str, Any]
+    files: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How the rounds are held."""
+
+    rounds: int
+    say: Callable[[str], None]
+    cold: bool = False
+    overhead_calls: int = 0
+    """How many calls of `next()` to time after the rounds, see worker.measure_overhead."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """One entrant's results, a list item per round."""
+
+    about: dict[str, Any]
+    epochs: list[dict[str, Any]] = field(default_factory=list)
+    fidelity: list[Fidelity] = field(default_factory=list)
+    same_order: list[bool] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    overhead: dict[str, Any] = field(default_factory=dict)
+
+    def images_per_second(self) -> list[float]:
+        return [epoch["images"] / epoch["seconds"] for epoch in self.epochs]
+
+    def cpu_ms_per_image(self) -> list[float]:
+        return [1000 * epoch["cpu_seconds"] / epoch["images"] for epoch in self.epochs]
+
+    def peak_megabytes(self) -> list[float]:
+        return [epoch["peak_memory_bytes"] / 2**20 for epoch in self.epochs]
+
+    def as_json(self) -> dict[str, Any]:
+        """All raw figures."""
+        return {
+            "about": self.about,
+            "epochs": self.epochs,
+            "pixels": [asdict(round_) for round_ in self.fidelity],
+            "same_order": self.same_order,
+            "problems": self.problems,
+            **self.overhead,
+        }
+
+
+def hold(rules: Rules, entrants: Sequence[Entrant]) -> tuple[dict[str, Entry], dict[str, str]]:
+    """Runs a warm-up and then the rounds, one epoch of each entrant in turn.
+
+    Returns:
+        Entries by label of those that ran, in the order given; reasons of those that cannot.
+
+    Raises:
+        WorkerFailed: a peer's process ends in the middle.
+    """
+    entries: dict[str, Entry] = {}
+    skipped: dict[str, str] = {}
+    with ExitStack() as stack:
+        playing: list[tuple[Entrant, PeerSession]] = []
+        for entrant in entrants:
+            try:
+                session = stack.enter_context(closing(PeerSession(entrant.peer, entrant.settings)))
+            except PeerUnavailable as reason:
+                skipped[entrant.label] = str(reason)
+                rules.say(f"{entrant.label}: skipped, {reason}")
+                continue
+            playing.append((entrant, session))
+            entries[entrant.label] = Entry(session.about)
+            session.epoch([])
+            rules.say(f"{entrant.label}: warm-up done")
+        for round_ in range(rules.rounds):
+            judge = _Judge(round_)
+            for entrant, session in playing:
+                if rules.cold:
+                    drop_page_cache(entrant.files)
+                judge.play(entrant, session, entries[entrant.label])
+            rules.say(f"round {round_ + 1} of {rules.rounds} done")
+        if rules.overhead_calls:
+            for entrant, session in playing:
+                entries[entrant.label].overhead = session.overhead(rules.overhead_calls)
+    return entries, skipped
+
+
+class _Judge:
+    """Checks one round; remembers orders and exact images, which entrants have in common."""
+
+    def __init__(self, round_: int) -> None:
+        self._round = round_
+        self._orders: dict[tuple[Any, ...], NDArray[np.int64]] = {}
+        self._exact: dict[tuple[Any, ...], NDArray[np.uint8]] = {}
+
+    def play(self, entrant: Entrant, session: PeerSession, entry: Entry) -> None:
+        """Runs one epoch of the entrant and enters what came of it."""
+        count = len(entrant.files)
+        rng = np.random.default_rng([entrant.settings["seed"], self._round])
+        positions = np.sort(rng.choice(count, min(SAMPLES_PER_ROUND, count), replace=False))
+        result = session.epoch(positions.tolist())
+        entry.epochs.append(result.figures)
+        entry.same_order.append(self._is_the_common_order(entrant, result))
+        problems = _problems_of_delivery(result, count, len(positions))
+        if not problems:
+            indices = result.order[positions].tolist()
+            exact = [self._exact_image(entrant, index) for index in indices]
+            fidelity = compare(list(result.samples), exact)
+            entry.fidelity.append(fidelity)
+            problem = fidelity.problem(exact=entry.about["exact"])
+            problems = [problem] if problem else []
+        entry.problems += [f"round {self._round + 1}: {problem}" for problem in problems]
+
+    def _is_the_common_order(self, entrant: Entrant, result: EpochResult) -> bool:
+        key = tuple(entrant.settings[name] for name in ("directory", "batch_size", "seed"))
+        return bool(np.array_equal(result.order, self._orders.setdefault(key, result.order)))
+
+    def _exact_image(self, entrant: Entrant, index: int) -> NDArray[np.uint8]:
+        form = tuple(entrant.settings[name] for name in ("height", "width", "interpolation"))
+        key = (entrant.files[index], *form)
+        if key not in self._exact:
+            self._exact[key] = pillow_result(entrant.files[index], *form)
+        return self._exact[key]
+
+
+def _problems_of_delivery(result: EpochResult, count: int, checks: int) -> list[str]:
+    problems = []
+    if not np.array_equal(np.sort(result.order), np.arange(count)):
+        delivered = len(np.unique(result.order))
+        problems.append(f"delivered {delivered} of {count} images, or some more than once")
+    elif len(result.samples) != checks:
+        problems.append(f"{checks} images to check, {len(result.samples)} arrived")
+    idle, busy = result.figures["idle_cpu_seconds"], result.figures["cpu_seconds"]
+    if idle > IDLE_SHARE * busy + IDLE_SECONDS:
+        problems.append(f"worked {idle:.3f} s between its turns, so its time is too short")
+    return problems

@@ -1,0 +1,1 @@
+"""One file per loader that is measured; base.py says what a peer is."""

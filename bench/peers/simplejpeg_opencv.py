@@ -1,0 +1,66 @@
+"""simplejpeg decodes, OpenCV resizes, Python threads: the fastest peer that needs no conversion."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import simplejpeg  # type: ignore[import-untyped]
+from numpy.typing import NDArray
+
+from bench.files import JPEG_SUFFIXES
+from bench.peers.base import Batch, Job, PeerUnavailable
+from bench.peers.opencv_image import decode_rgb, resizer
+from bench.peers.read_ahead import DEPTH, ReadAheadPool
+
+
+class SimplejpegPeer:
+    """Thread pool with read-ahead; decode and resize release the GIL."""
+
+    exact = False
+
+    def __init__(self, job: Job) -> None:
+        others = sum(not file.lower().endswith(JPEG_SUFFIXES) for file in job.files)
+        if others:
+            raise PeerUnavailable(f"it reads JPEG only, and {others} files are something else")
+        resize = resizer(job)
+        decoder = _Decoder()
+
+        def fill(path: str, row: NDArray[Any]) -> None:
+            resize(decoder.decode(Path(path).read_bytes()), row)
+
+        self._pool = ReadAheadPool(job, fill)
+
+    def settings(self) -> str:
+        return (
+            "thread pool; simplejpeg.decode_jpeg to RGB, exact DCT, reused buffers; cv2.resize "
+            f"into reused batches; {DEPTH} batches ahead"
+        )
+
+    def epoch(self) -> Iterator[Batch]:
+        return self._pool.epoch()
+
+    def close(self) -> None:
+        self._pool.close()
+
+
+class _Decoder(threading.local):
+    """Decodes into a buffer that each thread keeps: nothing is allocated per image once warm."""
+
+    def __init__(self) -> None:
+        self._buffer = np.empty(0, np.uint8)
+
+    def decode(self, content: bytes) -> NDArray[Any]:
+        """The image in RGB, valid until this thread decodes the next."""
+        height, width, _, _ = simplejpeg.decode_jpeg_header(content, strict=False)
+        size = 3 * height * width
+        if self._buffer.size < size:
+            self._buffer = np.empty(size, np.uint8)
+        try:
+            image: NDArray[np.uint8] = simplejpeg.decode_jpeg(
+                content, "RGB", buffer=self._buffer, strict=False
+            )
+        except ValueError:  # CMYK, which simplejpeg does not turn into RGB
+            return decode_rgb(np.frombuffer(content, np.uint8))
+        return image

@@ -1,0 +1,170 @@
+"""The process that holds one peer: reads commands as JSON lines, answers each with one line.
+
+Between two commands it is blocked on its standard input. `python bench/worker.py PEER`.
+"""
+
+import json
+import os
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Any, TextIO
+
+if not __package__:  # at the end, so that an installed pyloader comes before the source tree's
+    sys.path.append(str(Path(__file__).resolve().parent.parent))
+
+import numpy as np
+
+from bench import process
+from bench.peers.base import Batch, Job, Peer, PeerUnavailable, load_peer
+
+IDLE_POLL_SECONDS = 0.01
+IDLE_POLLS = 3
+"""A process is taken to be idle after so many polls in a row without CPU time."""
+
+IDLE_PATIENCE_SECONDS = 2.0
+"""How long to wait for a process that never rests."""
+
+
+def main() -> int:
+    """Serves one peer until the input ends."""
+    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # whatever a peer prints goes to the error stream, not among the replies
+    peer_name = sys.argv[1]
+    job = Job.from_settings(json.loads(sys.stdin.readline()))
+    try:
+        peer_class = load_peer(peer_name)
+        imported = process.peak_memory_bytes()
+        started = time.perf_counter()
+        peer = peer_class(job)
+    except (ImportError, PeerUnavailable) as reason:
+        _reply(replies, {"unavailable": f"{type(reason).__name__}: {reason}"})
+        return 0
+    construct_seconds = time.perf_counter() - started
+    _wait_until_idle()  # libraries start threads on import, which look for work for a while
+    _reply(
+        replies,
+        {
+            "settings": peer.settings(),
+            "exact": peer.exact,
+            "construct_seconds": construct_seconds,
+            "memory_after_import_bytes": imported,
+        },
+    )
+    _serve(peer, job, replies)
+    peer.close()
+    return 0
+
+
+def _serve(peer: Peer, job: Job, replies: TextIO) -> None:
+    idle_from = process.cpu_seconds()
+    for line in sys.stdin:
+        idle_cpu = process.cpu_seconds() - idle_from
+        command = json.loads(line)
+        if command["command"] == "epoch":
+            answer = run_epoch(peer, job, command["positions"], command["samples_path"])
+        elif command["command"] == "overhead":
+            answer = measure_overhead(peer, command["count"])
+        else:
+            raise ValueError(f"unknown command. Received: {line}")
+        _reply(replies, answer | {"idle_cpu_seconds": idle_cpu})
+        idle_from = process.cpu_seconds()
+
+
+def _reply(replies: TextIO, answer: dict[str, Any]) -> None:
+    replies.write(json.dumps(answer) + "\n")
+    replies.flush()
+
+
+def run_epoch(peer: Peer, job: Job, positions: list[int], samples_path: str) -> dict[str, Any]:
+    """Times one epoch and writes what arrived to `samples_path` (NumPy .npz).
+
+    Args:
+        peer: the loader.
+        job: what it was asked to do.
+        positions: places in the epoch, ascending, whose images are kept for the pixel check.
+        samples_path: gets `images` (those kept) and `order` (all indices as delivered).
+
+    Returns:
+        images, seconds, cpu_seconds, peak_memory_bytes, peak_is_of_this_epoch.
+    """
+    kept = np.zeros((len(positions), job.height, job.width, 3), job.dtype)
+    order: list[np.ndarray[Any, Any]] = []
+    fresh_peak = process.reset_peak_memory()
+    images = 0
+    next_kept = 0
+    cpu_before = process.cpu_seconds()
+    started = time.perf_counter()
+    for batch in peer.epoch():
+        _check_form(batch, job)
+        order.append(batch.indices.copy())
+        end = images + len(batch.images)
+        while next_kept < len(positions) and positions[next_kept] < end:
+            kept[next_kept] = batch.images[positions[next_kept] - images]
+            next_kept += 1
+        images = end
+    seconds = time.perf_counter() - started
+    cpu_seconds = process.cpu_seconds() - cpu_before
+    peak = process.peak_memory_bytes()
+    np.savez(samples_path, images=kept[:next_kept], order=np.concatenate(order))
+    return {
+        "images": images,
+        "seconds": seconds,
+        "cpu_seconds": cpu_seconds,
+        "peak_memory_bytes": peak,
+        "peak_is_of_this_epoch": fresh_peak,
+    }
+
+
+def measure_overhead(peer: Peer, count: int) -> dict[str, Any]:
+    """Times `next()` when the batch is ready: what the consumer's thread pays per batch.
+
+    Before each of `count` calls it waits until the loader has stopped working, because its
+    read-ahead is full; so the time is hand-over and wake-up, not waiting for a decode.
+
+    Returns:
+        overhead_us: one figure per call, in microseconds; overhead_us_median.
+    """
+    times: list[float] = []
+    while len(times) < count:
+        batches = peer.epoch()
+        next(batches)
+        taken = len(times)
+        while len(times) < count:
+            _wait_until_idle()
+            started = time.perf_counter_ns()
+            batch = next(batches, None)
+            elapsed = time.perf_counter_ns() - started
+            if batch is None:
+                break
+            times.append(elapsed / 1000)
+        batches.close()  # type: ignore[attr-defined]
+        if len(times) == taken:
+            raise ValueError("the folder must hold at least two batches to time the second")
+    return {"overhead_us": times, "overhead_us_median": statistics.median(times)}
+
+
+def _wait_until_idle() -> None:
+    quiet = 0
+    give_up = time.perf_counter() + IDLE_PATIENCE_SECONDS
+    before = process.cpu_seconds()
+    while quiet < IDLE_POLLS and time.perf_counter() < give_up:
+        time.sleep(IDLE_POLL_SECONDS)
+        now = process.cpu_seconds()
+        quiet = quiet + 1 if now - before < IDLE_POLL_SECONDS / 10 else 0
+        before = now
+
+
+def _check_form(batch: Batch, job: Job) -> None:
+    form = (batch.images.shape[1:], batch.images.dtype.name)
+    expected = ((job.height, job.width, 3), job.dtype)
+    if form != expected or len(batch.images) != len(batch.indices):
+        raise ValueError(
+            f"a batch must be {expected}, one index per image. "
+            f"Received: {form}, {len(batch.images)} images, {len(batch.indices)} indices"
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

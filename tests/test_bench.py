@@ -1,0 +1,171 @@
+"""The benchmark measures what it says, and checks the answers of those it measures."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import simplejpeg
+
+BENCH = Path(__file__).resolve().parent.parent / "bench"
+COUNT = 10
+
+WRONG_PEERS = """
+from dataclasses import replace
+
+from bench.peers.pillow_pool import PillowPeer
+
+
+class OffByOne(PillowPeer):
+    def epoch(self):
+        for batch in super().epoch():
+            yield replace(batch, images=batch.images ^ 1)
+
+
+class Approximate(PillowPeer):
+    exact = False
+
+
+class AnotherPicture(Approximate):
+    def epoch(self):
+        for batch in super().epoch():
+            yield replace(batch, indices=batch.indices[::-1])
+
+
+class SwappedColours(Approximate):
+    def epoch(self):
+        for batch in super().epoch():
+            yield replace(batch, images=batch.images[:, :, :, ::-1])
+
+
+class Mirrored(Approximate):
+    def epoch(self):
+        for batch in super().epoch():
+            yield replace(batch, images=batch.images[:, :, ::-1])
+
+
+class Incomplete(PillowPeer):
+    def epoch(self):
+        return list(super().epoch())[:-1]
+
+
+class WorksBetweenTurns(PillowPeer):
+    def epoch(self):
+        import threading, time
+
+        def work():
+            end = time.perf_counter() + 0.5
+            while time.perf_counter() < end:
+                pass
+
+        yield from super().epoch()
+        threading.Thread(target=work).start()
+"""
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Ten coloured pictures of many sizes in two classes."""
+    rng = np.random.default_rng(5)
+    for number in range(COUNT):
+        height, width = rng.integers(40, 90, 2)
+        picture = np.zeros((height, width, 3), np.uint8)
+        picture[: height // 2] = rng.integers(0, 256, 3)
+        picture[:, : width // 3] = rng.integers(0, 256, 3)
+        folder = tmp_path / "data" / ("even", "odd")[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        content = simplejpeg.encode_jpeg(picture, 90, "RGB", "420")
+        (folder / f"{number}.jpg").write_bytes(content)
+    return tmp_path / "data"
+
+
+def run(script: str, data: Path, *options: str) -> tuple[int, str, dict[str, Any]]:
+    """Runs a benchmark; returns its exit status, what it printed and its JSON."""
+    result = data.parent / "result.json"
+    python_path = [os.environ["PYTHONPATH"]] if "PYTHONPATH" in os.environ else []
+    ran = subprocess.run(
+        [
+            *(sys.executable, str(BENCH / script), "--data", str(data), "--json", str(result)),
+            *("--size", "32", "40", "--batch-size", "4", "--rounds", "1"),
+            *options,
+        ],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(data.parent), *python_path])},
+    )
+    assert result.exists(), ran.stderr
+    return ran.returncode, ran.stdout, json.loads(result.read_text())
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_pyloader_and_a_peer_are_measured_and_their_pixels_checked(data, dtype):
+    status, printed, result = run(
+        "bench_loader.py", data, "--peers", "pyloader,simplejpeg", "--dtype", dtype
+    )
+    assert status == 0, printed
+    assert result["files"] == COUNT
+    assert result["settings"]["directory"] == "data"  # a name, not a place on this machine
+    assert {"machine", "versions", "rounds", "warm_up_epochs", "page_cache"} <= result.keys()
+    assert result["reference"] == "pyloader"
+    assert list(result["peers"]) == ["pyloader", "simplejpeg"]
+    for peer, raw in result["peers"].items():
+        (epoch,) = raw["epochs"]
+        assert epoch["images"] == COUNT
+        assert min(epoch["seconds"], epoch["cpu_seconds"], epoch["peak_memory_bytes"]) > 0
+        assert raw["same_order"] == [True]
+        assert result["summary"][peer]["images_checked"] == COUNT
+        assert peer in printed
+    assert result["summary"]["pyloader"]["max_difference"] == 0
+    assert result["summary"]["simplejpeg"]["max_difference"] > 0
+    assert result["summary"]["pyloader"]["ratio_to_reference"] == 1
+
+
+@pytest.mark.parametrize(
+    ("peer", "reason"),
+    [
+        ("OffByOne", "differs by up to 1 levels"),
+        ("AnotherPicture", "a picture that is not the file's"),
+        ("SwappedColours", "a picture that is not the file's"),
+        ("Mirrored", "a picture that is not the file's"),
+        ("Incomplete", "delivered 8 of 10 images"),
+        ("WorksBetweenTurns", "between its turns"),
+    ],
+)
+def test_a_wrong_peer_is_found_out(data, peer, reason):
+    (data.parent / "wrong_peers.py").write_text(WRONG_PEERS)
+    name = f"wrong_peers:{peer}"
+    status, printed, result = run("bench_loader.py", data, "--peers", f"{name},pillow")
+    assert status == 1
+    assert f"WRONG {name}" in printed
+    assert reason in printed
+    assert not result["summary"][name]["correct"]
+    assert result["summary"]["pillow"]["correct"]
+
+
+def test_a_peer_that_cannot_do_the_job_is_skipped_with_the_reason(data):
+    status, printed, result = run(
+        "bench_loader.py", data, "--peers", "pillow,opencv", "--interpolation", "hamming"
+    )
+    assert status == 0
+    assert list(result["peers"]) == ["pillow"]
+    assert "OpenCV has no hamming filter" in result["skipped"]["opencv"]
+    assert "opencv skipped" in printed
+
+
+def test_scaling_measures_threads_folders_and_the_cost_of_a_batch(data):
+    sizes = ("--thread-counts", "1", "2", "--file-counts", "5", "25")
+    status, printed, result = run("bench_scaling.py", data, *sizes, "--overhead-calls", "4")
+    assert status == 0, printed
+    threads, files = result["sections"].values()
+    assert list(threads) == ["pyloader, 1 threads", "pyloader, 2 threads"]
+    assert [entry["epochs"][0]["images"] for entry in files.values()] == [5, 25]
+    for entry in [*threads.values(), *files.values()]:
+        assert entry["overhead_us_median"] > 0
+        assert entry["problems"] == []
+    assert sorted(path.name for path in data.parent.iterdir()) == ["data", "result.json"]
