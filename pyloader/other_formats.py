@@ -7,11 +7,23 @@ at the image's natural size. A `DeepImage` comes only for color_mode "grayscale"
 deeper than 8 bits, which Keras keeps unclipped:
 
     DeepImage.height, DeepImage.width: int
-    DeepImage.values -> NDArray[np.float32]           (height, width, 1), natural size
+    DeepImage.values -> NDArray[np.float32]    (height, width, 1), natural size
     DeepImage.resize(height, width, interpolation, keep_aspect_ratio) -> NDArray[np.float32]
-                                                      (height, width, 1); as Pillow resizes that mode
+                                               (height, width, 1); as Pillow resizes that mode
 
-Bad content raises ValueError with a short reason in plain words.
+Known are PNG, BMP and DIB, PBM/PGM/PPM/PFM, TIFF, and GIF and WebP (which arise as misnamed files).
+Bad content raises ValueError with a short reason in plain words; nothing is printed. What Pillow
+refuses is refused, what it opens is opened with its pixels, except for these, refused here alone:
+
+- every other format that Pillow has a plugin for (ICO, TGA, PCX, JPEG 2000, AVIF, ...);
+- PNG with a side of more than 1,000,000 pixels;
+- TIFF compressed with Zstandard, WebP, old-style JPEG or ThunderScan; JPEG-compressed TIFF of
+  anything but gray, RGB and YCbCr in one plane; YCbCr compressed otherwise; LAB; gray or palette
+  with alpha, compressed, in planes; TIFF whose tags have odd types or counts.
+
+Damage is judged by OpenCV's copies of libtiff and libwebp, which may forgive more or less than
+Pillow's use of them, in fax- and JPEG-compressed TIFF and in WebP; and LZW strips of an odd number
+of bytes above 1.5 million are not checked in their last few bytes.
 """
 
 from __future__ import annotations

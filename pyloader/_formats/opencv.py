@@ -1,0 +1,90 @@
+"""OpenCV's image reader, imported late and kept quiet."""
+
+from __future__ import annotations
+
+import threading
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class _Quiet:
+    """Turns OpenCV's log off while anyone is inside, and back to what it was after the last one.
+
+    The log level belongs to the process, not to a thread, so the visitors are counted.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._visitors = 0
+        self._level = 0
+
+    def __enter__(self) -> None:
+        import cv2
+
+        logging = cv2.utils.logging
+        with self._lock:
+            if self._visitors == 0:
+                self._level = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+            self._visitors += 1
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        import cv2
+
+        with self._lock:
+            self._visitors -= 1
+            if self._visitors == 0:
+                cv2.utils.logging.setLogLevel(self._level)
+
+
+_quiet = _Quiet()
+
+
+def read(content: bytes) -> NDArray[Any] | None:
+    """Decodes an image file with the file's own depth and channels, without the GIL.
+
+    Args:
+        content: The file.
+
+    Returns:
+        (H, W) or (H, W, C), colour in the order blue, green, red, alpha; None when OpenCV cannot
+        read it. Nothing is printed, except by libpng about damaged data.
+    """
+    import cv2
+
+    with _quiet:
+        try:
+            image: NDArray[Any] | None = cv2.imdecode(
+                np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED
+            )
+        except cv2.error:
+            return None
+    return image
+
+
+def recolor(image: NDArray[np.uint8], conversion: str) -> NDArray[np.uint8]:
+    """Adds, drops or reorders channels, without the GIL.
+
+    Args:
+        image: (H, W) or (H, W, C), any strides.
+        conversion: The end of one of OpenCV's COLOR_ names that copies values only, as "GRAY2RGB".
+
+    Returns:
+        (H, W, C), C-contiguous.
+    """
+    import cv2
+
+    code: int = getattr(cv2, f"COLOR_{conversion}")
+    return np.asarray(cv2.cvtColor(np.ascontiguousarray(image), code), np.uint8)
+
+
+def swap_red_and_blue(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(H, W, 3 or 4) with the first and third channel exchanged, C-contiguous."""
+    return recolor(image, "BGR2RGB" if image.shape[2] == 3 else "BGRA2RGBA")
