@@ -1,6 +1,6 @@
 """The native core: decode, resize, pool, ring. Private to the package."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 import numpy as np
@@ -34,7 +34,7 @@ class Loader:
 
     def __init__(
         self,
-        paths: Sequence[bytes],
+        paths: Iterable[bytes],
         hooks: SampleHooks,
         *,
         height: int,

@@ -7,7 +7,6 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Sequence
-from dataclasses import replace
 from typing import Any, Generic, TypeVar, cast, overload
 
 import numpy as np
@@ -52,7 +51,7 @@ class _Position(Generic[_T]):
     def __set__(self, iterator: Iterator, value: _T) -> None:
         with iterator._mutex:
             change: dict[str, Any] = {self._name: value}
-            iterator._move(replace(iterator._cursor, **change))
+            iterator._move(iterator._cursor._replace(**change))
 
 
 class Iterator(ABC):
@@ -142,7 +141,7 @@ class Iterator(ABC):
     def seed(self, value: int | None) -> None:
         with self._mutex:
             hidden_seed = _draw_hidden_seed() if value is None else 0
-            self._move(replace(self._cursor, seed=value, hidden_seed=hidden_seed))
+            self._move(self._cursor._replace(seed=value, hidden_seed=hidden_seed))
 
     @property
     def num_batches(self) -> int:

@@ -58,7 +58,7 @@ def make_loader(settings: LoaderSettings, paths: Sequence[str]) -> Loader:
         preprocessing_function=settings.preprocessing_function,
     )
     return Loader(
-        [os.fsencode(path) for path in paths],
+        map(os.fsencode, paths),
         hooks,
         height=settings.height,
         width=settings.width,

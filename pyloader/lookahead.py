@@ -15,6 +15,10 @@ from pyloader.order import Cursor
 
 __all__ = ["Lookahead", "PlannedBatch"]
 
+_PLANNED_AT_ONCE = 8
+"""Batches planned in one go: most calls of `next()` then plan none. A plan is a few numbers, and
+the ring bounds how many batches are being filled."""
+
 
 class PlannedBatch(NamedTuple):
     """One batch from plan to delivery."""
@@ -60,7 +64,7 @@ class Lookahead:
         self._queue: deque[PlannedBatch] = deque()
 
     def front(self, cursor: Cursor) -> PlannedBatch:
-        """The batch that follows a cursor, with `depth` more queued behind it.
+        """The batch that follows a cursor, with `depth` or more queued behind it.
 
         Args:
             cursor: Where the consumer stands.
@@ -76,7 +80,10 @@ class Lookahead:
         queue = self._queue
         if queue and not _continues(queue[0], cursor):
             self.forget()
-        while len(queue) <= self.settings.depth:
+        enough = self.settings.depth + 1
+        if len(queue) < enough:
+            enough += _PLANNED_AT_ONCE
+        while len(queue) < enough:
             last = queue[-1].after if queue else cursor
             try:
                 ids, after = last.next()

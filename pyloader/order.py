@@ -10,8 +10,7 @@ global generator, except where `epoch_end` copies its state because Keras would 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,8 +40,7 @@ def draw_nothing(random: np.random.RandomState, images: int) -> None:
     """Draws nothing: what Keras does for a batch without an ImageDataGenerator."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Stream:
+class Stream(NamedTuple):
     """Where the random stream stands: how it was seeded and what was drawn since.
 
     A description costs nothing to make, so each batch can have one; `realise` does the drawing
@@ -79,8 +77,7 @@ class Stream:
         return random
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Cursor:
+class Cursor(NamedTuple):
     """A position in the endless sequence of batches, and all that decides what follows it.
 
     The fields named as Keras' attributes mean what they mean there. Cursors compare by identity:
@@ -126,8 +123,7 @@ class Cursor:
         first = batch_index * self.batch_size % self.n if self.n else 0
         stop = first + self.batch_size
         ids = index_array[first:stop]
-        after = replace(
-            self,
+        after = self._replace(
             batch_index=batch_index + 1 if self.n > stop else 0,
             total_batches_seen=self.total_batches_seen + 1,
             index_array=index_array,
@@ -154,8 +150,7 @@ class Cursor:
         if index_array is None:
             index_array, permuted = self._new_order(seed)
         ids = index_array[self.batch_size * index : self.batch_size * (index + 1)]
-        after = replace(
-            self,
+        after = self._replace(
             total_batches_seen=self.total_batches_seen + 1,
             index_array=index_array,
             stream=Stream(seed, permuted, len(ids)),
@@ -175,7 +170,7 @@ class Cursor:
             The cursor with the new order and everything else as it was.
         """
         if not self.shuffle:
-            return replace(self, index_array=np.arange(self.n))
+            return self._replace(index_array=np.arange(self.n))
         stream = self.stream
         if stream is None and self.seed is None:
             stream = Stream(self.hidden_seed)
@@ -183,7 +178,7 @@ class Cursor:
             stream = Stream(np.random.get_state(legacy=False))
         random = stream.realise(draw_parameters)
         index_array = random.permutation(self.n)
-        return replace(self, index_array=index_array, stream=Stream(random.get_state(legacy=False)))
+        return self._replace(index_array=index_array, stream=Stream(random.get_state(legacy=False)))
 
     def _batch_seed(self) -> int:
         """The seed of the next batch; raises what `np.random.seed` raises for a bad one."""

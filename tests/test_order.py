@@ -44,9 +44,8 @@ class _Ours:
         self.cursor = self.cursor.epoch_end(draw_flips)
 
     def reset(self) -> None:
-        from dataclasses import replace
 
-        self.cursor = replace(self.cursor, batch_index=0)
+        self.cursor = self.cursor._replace(batch_index=0)
 
 
 @pytest.mark.parametrize("shuffle", [True, False])
