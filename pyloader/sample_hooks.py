@@ -55,7 +55,15 @@ class SampleHooks:
         self._rescale = rescale
         self._function = preprocessing_function
 
-    def decode_other(self, content: bytes, out: NDArray[Any] | None) -> NDArray[np.uint8] | None:
+    native_transform = True
+    """The core transforms images before `finish`."""
+
+    def decode_other(
+        self,
+        content: bytes,
+        out: NDArray[Any] | None,
+        transform: NDArray[np.float64] | None = None,
+    ) -> NDArray[np.uint8] | None:
         """Decodes an encoded image that is not a JPEG.
 
         Args:
@@ -87,7 +95,12 @@ class SampleHooks:
         self.finish(resized, out)
         return None
 
-    def finish(self, image: NDArray[np.float32], out: NDArray[Any]) -> None:
+    def finish(
+        self,
+        image: NDArray[np.float32],
+        out: NDArray[Any],
+        transform: NDArray[np.float64] | None = None,
+    ) -> None:
         """Applies the user's function, then the rescaling, and writes the result.
 
         Args:

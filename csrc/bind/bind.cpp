@@ -23,6 +23,25 @@ Filter parse_filter(const std::string& name) {
   throw py::value_error("unknown interpolation: " + name);
 }
 
+FillMode parse_fill_mode(const std::string& name) {
+  constexpr std::pair<const char*, FillMode> kNames[] = {{"nearest", FillMode::kNearest},
+                                                         {"constant", FillMode::kConstant},
+                                                         {"reflect", FillMode::kReflect},
+                                                         {"wrap", FillMode::kWrap}};
+  for (const auto& [known, mode] : kNames) {
+    if (name == known) return mode;
+  }
+  throw py::value_error("unknown fill_mode: " + name);
+}
+
+std::shared_ptr<void> hold(py::object object) {
+  return {object.release().ptr(), [](void* held) {
+            if (python_is_finalizing()) return;
+            py::gil_scoped_acquire gil;
+            Py_DECREF(static_cast<PyObject*>(held));
+          }};
+}
+
 namespace {
 
 py::object path_object(const char* path) {

@@ -5,5 +5,6 @@ PYBIND11_MODULE(_pyloader, module) {
   module.doc() = "Native core of pyloader.";
   pyloader::register_build_info(module);
   pyloader::register_images(module);
+  pyloader::register_transforms(module);
   pyloader::register_loader(module);
 }

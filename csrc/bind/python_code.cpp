@@ -1,5 +1,7 @@
 #include "bind/python_code.h"
 
+#include "augment/transform.h"
+
 #include <memory>
 #include <stdexcept>
 #include <utility>
@@ -8,6 +10,11 @@ namespace pyloader {
 namespace {
 
 Status finalizing() { return {StatusCode::kClosed, "the interpreter is shutting down"}; }
+
+py::object transform_row(const double* transform) {
+  if (transform == nullptr) return py::none();
+  return py::array_t<double>(SampleTransform::kColumns, transform);
+}
 
 // An OSError of the decoder of another format is a verdict on the file. Everything else, such as an
 // exception of the user's function on a deep image, reaches the caller as it is.
@@ -34,7 +41,8 @@ PythonCode::PythonCode(py::object hooks, py::dtype dtype, const SampleLayout& la
       dtype_(std::move(dtype)),
       layout_(layout),
       shape_(sample_shape(layout)),
-      has_finish_(hooks_.attr("has_finish").cast<bool>()) {}
+      has_finish_(hooks_.attr("has_finish").cast<bool>()),
+      native_transform_(hooks_.attr("native_transform").cast<bool>()) {}
 
 PythonCode::~PythonCode() {
   if (python_is_finalizing()) {
@@ -68,21 +76,17 @@ OtherImage PythonCode::image_of(const py::object& result) const {
                 .size = {static_cast<int>(pixels.shape(1)), static_cast<int>(pixels.shape(0))},
                 .channels = layout_.channels,
                 .stride = pixels.strides(0)};
-  image.owner = std::shared_ptr<void>(pixels.release().ptr(), [](void* array) {
-    if (python_is_finalizing()) return;
-    py::gil_scoped_acquire gil;
-    Py_DECREF(static_cast<PyObject*>(array));
-  });
+  image.owner = hold(std::move(pixels));
   return image;
 }
 
 Status PythonCode::decode_other(std::span<const uint8_t> content, uint8_t* destination,
-                                OtherImage& image) {
+                                const double* transform, OtherImage& image) {
   if (python_is_finalizing()) return finalizing();
   py::gil_scoped_acquire gil;
   try {
     const py::bytes bytes(reinterpret_cast<const char*>(content.data()), content.size());
-    const py::object result = hooks_.attr("decode_other")(bytes, sample_view(destination));
+    const py::object result = hooks_.attr("decode_other")(bytes, sample_view(destination), transform_row(transform));
     if (result.is_none()) {
       image.stored = true;
     } else {
@@ -96,13 +100,13 @@ Status PythonCode::decode_other(std::span<const uint8_t> content, uint8_t* desti
   }
 }
 
-Status PythonCode::finish(const float* image, uint8_t* destination) {
+Status PythonCode::finish(const float* image, uint8_t* destination, const double* transform) {
   if (python_is_finalizing()) return finalizing();
   py::gil_scoped_acquire gil;
   try {
     // An array of its own: the user's function may keep it.
     const py::array_t<float> own(shape_, image);
-    hooks_.attr("finish")(own, sample_view(destination));
+    hooks_.attr("finish")(own, sample_view(destination), transform_row(transform));
     return {};
   } catch (py::error_already_set& error) {
     return Status::foreign(std::make_shared<py::error_already_set>(error));

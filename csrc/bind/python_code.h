@@ -15,9 +15,10 @@ class PythonCode final : public ForeignCode {
   ~PythonCode() override;
 
   Status decode_other(std::span<const uint8_t> content, uint8_t* destination,
-                      OtherImage& image) override;
+                      const double* transform, OtherImage& image) override;
   bool has_finish() const override { return has_finish_; }
-  Status finish(const float* image, uint8_t* destination) override;
+  bool wants_transformed() const override { return native_transform_; }
+  Status finish(const float* image, uint8_t* destination, const double* transform) override;
 
  private:
   py::object sample_view(uint8_t* destination) const;
@@ -28,6 +29,7 @@ class PythonCode final : public ForeignCode {
   const SampleLayout layout_;
   const std::vector<py::ssize_t> shape_;  // of one sample
   const bool has_finish_;
+  const bool native_transform_;
 };
 
 // The shape of one sample: (H, W, C) or (C, H, W).

@@ -1,9 +1,12 @@
 // Loader: the pool and the ring, with Python's words around them.
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
+
+#include <pybind11/stl.h>
 
 #include "bind/bind.h"
 #include "bind/python_code.h"
@@ -35,8 +38,11 @@ class Loader {
   Loader(const Loader&) = delete;
   Loader& operator=(const Loader&) = delete;
 
-  uint64_t submit(const py::array_t<int64_t, py::array::c_style | py::array::forcecast>& array) {
-    const auto count = static_cast<int64_t>(pool_->config().paths.size());
+  using Indices = py::array_t<int64_t, py::array::c_style | py::array::forcecast>;
+  using Transforms = py::array_t<double, py::array::c_style | py::array::forcecast>;
+
+  uint64_t submit(const Indices& array, const std::optional<Transforms>& transforms) {
+    const auto count = static_cast<int64_t>(pool_->config().samples());
     std::vector<int64_t> indices(array.data(), array.data() + array.size());
     if (array.ndim() != 1 || indices.empty()) {
       throw py::value_error("a batch needs a one-dimensional array of at least one index");
@@ -47,8 +53,16 @@ class Loader {
                               std::to_string(count) + " samples");
       }
     }
+    std::vector<double> rows;
+    if (transforms) {
+      if (transforms->ndim() != 2 || transforms->shape(0) != array.size() ||
+          transforms->shape(1) != py::ssize_t{SampleTransform::kColumns}) {
+        throw py::value_error("transforms must hold a row per index");
+      }
+      rows.assign(transforms->data(), transforms->data() + transforms->size());
+    }
     py::gil_scoped_release release;
-    return pool_->submit(std::move(indices));
+    return pool_->submit(std::move(indices), std::move(rows));
   }
 
   py::array wait(uint64_t ticket) {
@@ -64,9 +78,8 @@ class Loader {
     }
     if (!fetched.status.ok()) {
       const PathTable& paths = pool_->config().paths;
-      raise_status(fetched.status, fetched.failed_index < 0
-                                       ? nullptr
-                                       : paths[static_cast<size_t>(fetched.failed_index)]);
+      const auto failed = static_cast<size_t>(fetched.failed_index);
+      raise_status(fetched.status, failed < paths.size() ? paths[failed] : nullptr);
     }
     std::vector<py::ssize_t> shape = sample_shape(pool_->config().spec.layout);
     shape.insert(shape.begin(), fetched.size);
@@ -103,33 +116,83 @@ class Loader {
   const int owner_;
 };
 
-std::unique_ptr<Loader> make_loader(const py::sequence& paths, py::object hooks, int height,
-                                    int width, const std::string& color_mode,
-                                    const std::string& interpolation, bool keep_aspect_ratio,
-                                    bool channels_first, const py::array& store_table,
-                                    int num_threads, int depth) {
-  if (height < 1 || width < 1) throw py::value_error("height and width must be > 0");
+FloatTarget target_of(const py::dtype& dtype) {
+  if (dtype.equal(py::dtype::of<double>())) return FloatTarget::kFloat64;
+  if (dtype.equal(py::dtype::of<uint8_t>())) return FloatTarget::kUint8;
+  if (dtype.kind() == 'f' && dtype.itemsize() == 2) return FloatTarget::kFloat16;
+  return FloatTarget::kFloat32;
+}
+
+// A float32 data set, one sample of `layout` after the other. Sets the layout's size and channels.
+ArraySource take_array(const py::object& object, SampleLayout& layout) {
+  using Images = py::array_t<float, py::array::c_style>;
+  if (!py::isinstance<Images>(object)) throw py::type_error("array must be float32, C-contiguous");
+  auto images = py::cast<Images>(object);
+  if (images.ndim() != 4) throw py::value_error("array must have rank 4");
+  const auto side = [&](int axis) { return static_cast<int>(images.shape(axis)); };
+  const int first = layout.channels_first ? 2 : 1;
+  layout.size = {.width = side(first + 1), .height = side(first)};
+  layout.channels = side(layout.channels_first ? 1 : 3);
+  if (layout.values() == 0) throw py::value_error("array must hold images");
+  return {.data = images.data(),
+          .count = static_cast<size_t>(images.shape(0)),
+          .owner = hold(std::move(images))};
+}
+
+// Statistics per channel, or per value of the image in (height, width, channels) order.
+std::vector<double> take_statistics(const py::object& object, const SampleLayout& layout) {
+  if (object.is_none()) return {};
+  const auto values =
+      py::cast<py::array_t<double, py::array::c_style | py::array::forcecast>>(object);
+  if (static_cast<size_t>(values.size()) != layout.values() && values.size() != layout.channels) {
+    throw py::value_error("mean and std must hold a value per channel or per value of the image");
+  }
+  return {values.data(), values.data() + values.size()};
+}
+
+std::unique_ptr<Loader> make_loader(
+    const py::iterable& paths, py::object hooks, int height, int width,
+    const std::string& color_mode, const std::string& interpolation, bool keep_aspect_ratio,
+    bool channels_first, const py::array& store_table, int num_threads, int depth,
+    const py::object& array, const std::string& fill_mode, double cval, int order, double rescale,
+    bool samplewise_center, bool samplewise_std, const py::object& mean, const py::object& std) {
   if (num_threads < 1 || depth < 1) throw py::value_error("num_threads and depth must be > 0");
   if (store_table.ndim() != 1 || store_table.shape(0) != 256 || store_table.itemsize() > 16 ||
       (store_table.flags() & py::array::c_style) == 0) {
     throw py::value_error("store_table must hold 256 values");
   }
-  PoolConfig config;
-  for (const py::handle path : paths) config.paths.add(py::cast<std::string_view>(path));
-  config.spec.layout = {.size = {width, height},
-                        .channels = channels_of(parse_color_mode(color_mode)),
-                        .channels_first = channels_first,
-                        .item_size = static_cast<size_t>(store_table.itemsize())};
   const py::dtype dtype = store_table.dtype();
-  config.spec.table =
-      StoreTable({static_cast<const uint8_t*>(store_table.data()),
-                  static_cast<size_t>(store_table.nbytes())},
-                 dtype.equal(py::dtype::of<float>()));
-  config.spec.filter = parse_filter(interpolation);
-  config.spec.keep_aspect_ratio = keep_aspect_ratio;
+  PoolConfig config;
+  SampleSpec& spec = config.spec;
+  spec.layout.channels_first = channels_first;
+  spec.layout.item_size = static_cast<size_t>(store_table.itemsize());
+  if (array.is_none()) {
+    for (const py::handle path : paths) config.paths.add(py::cast<std::string_view>(path));
+    spec.layout.size = {.width = width, .height = height};
+    spec.layout.channels = channels_of(parse_color_mode(color_mode));
+  } else {
+    config.array = take_array(array, spec.layout);
+  }
+  if (spec.layout.size.width < 1 || spec.layout.size.height < 1) {
+    throw py::value_error("height and width must be > 0");
+  }
+  spec.table = StoreTable({static_cast<const uint8_t*>(store_table.data()),
+                           static_cast<size_t>(store_table.nbytes())},
+                          dtype.equal(py::dtype::of<float>()));
+  spec.filter = parse_filter(interpolation);
+  spec.keep_aspect_ratio = keep_aspect_ratio;
+  spec.target = target_of(dtype);
+  spec.augment = {.fill_mode = parse_fill_mode(fill_mode),
+                  .cval = cval,
+                  .order = order,
+                  .rescale = static_cast<float>(rescale),
+                  .samplewise_center = samplewise_center,
+                  .samplewise_std = samplewise_std,
+                  .mean = take_statistics(mean, spec.layout),
+                  .std = take_statistics(std, spec.layout)};
   config.num_threads = num_threads;
   config.depth = depth;
-  auto foreign = std::make_shared<PythonCode>(std::move(hooks), dtype, config.spec.layout);
+  auto foreign = std::make_shared<PythonCode>(std::move(hooks), dtype, spec.layout);
   return std::make_unique<Loader>(std::move(config), std::move(foreign), dtype);
 }
 
@@ -140,8 +203,12 @@ void register_loader(py::module_& module) {
       .def(py::init(&make_loader), py::arg("paths"), py::arg("hooks"), py::kw_only(),
            py::arg("height"), py::arg("width"), py::arg("color_mode"), py::arg("interpolation"),
            py::arg("keep_aspect_ratio"), py::arg("channels_first"), py::arg("store_table"),
-           py::arg("num_threads"), py::arg("depth"))
-      .def("submit", &Loader::submit, py::arg("indices"))
+           py::arg("num_threads"), py::arg("depth"), py::arg("array") = py::none(),
+           py::arg("fill_mode") = "nearest", py::arg("cval") = 0.0, py::arg("order") = 1,
+           py::arg("rescale") = 0.0, py::arg("samplewise_center") = false,
+           py::arg("samplewise_std") = false, py::arg("mean") = py::none(),
+           py::arg("std") = py::none())
+      .def("submit", &Loader::submit, py::arg("indices"), py::arg("transforms") = py::none())
       .def("wait", &Loader::wait, py::arg("ticket"))
       .def("cancel", &Loader::cancel)
       .def("close", &Loader::close)

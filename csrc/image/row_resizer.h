@@ -6,19 +6,12 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/row_sink.h"
 #include "base/scratch.h"
 #include "image/kernels.h"
 #include "image/resize_plan.h"
 
 namespace pyloader {
-
-// Takes finished rows, top to bottom. `row` is valid during the call only and has kRowSlack bytes
-// behind its pixels.
-class RowSink {
- public:
-  virtual ~RowSink() = default;
-  virtual void accept(int y, const uint8_t* row) = 0;
-};
 
 // One owner, one thread; reused from image to image. Memory grows with the width of the image and
 // the height of the filter, never with the height of the image.

@@ -2,30 +2,16 @@
 // layout, written once.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
 
-#include "base/pixels.h"
+#include "base/row_sink.h"
+#include "base/sample_layout.h"
 #include "base/scratch.h"
-#include "image/row_resizer.h"
+#include "image/kernels.h"
 
 namespace pyloader {
-
-// What one sample looks like inside a batch.
-struct SampleLayout {
-  Size size;
-  int channels = 3;
-  bool channels_first = false;
-  size_t item_size = 1;  // bytes of one value: 1, 2, 4, 8 or 16
-
-  size_t values() const {
-    return static_cast<size_t>(size.width) * static_cast<size_t>(size.height) *
-           static_cast<size_t>(channels);
-  }
-  size_t bytes() const { return values() * item_size; }
-};
 
 // The value that each byte becomes, for any dtype: 256 values of `item_size` bytes, computed by
 // whoever knows the dtype.

@@ -4,20 +4,32 @@
 #include <atomic>
 #include <cstdint>
 #include <limits>
+#include <utility>
 #include <vector>
 
+#include "augment/transform.h"
 #include "base/status.h"
 #include "ring/ring.h"
 
 namespace pyloader {
 
 struct Batch {
-  explicit Batch(std::vector<int64_t> sample_indices)
-      : indices(std::move(sample_indices)), remaining(size()) {}
+  // `sample_transforms`: a row of SampleTransform::kColumns numbers per sample, or nothing.
+  Batch(std::vector<int64_t> sample_indices, std::vector<double> sample_transforms)
+      : indices(std::move(sample_indices)),
+        transforms(std::move(sample_transforms)),
+        remaining(size()) {}
 
   int size() const { return static_cast<int>(indices.size()); }
 
-  const std::vector<int64_t> indices;  // into the path table, in the order of the batch
+  // The transform of one position, or null.
+  const double* transform(size_t position) const {
+    return transforms.empty() ? nullptr
+                              : transforms.data() + position * SampleTransform::kColumns;
+  }
+
+  const std::vector<int64_t> indices;  // into the data set, in the order of the batch
+  const std::vector<double> transforms;
   SlotHandle slot;                     // taken under the pool's lock before the first claim
 
   // The next position that nobody works on. Claims go up, so when one fails all lower ones are

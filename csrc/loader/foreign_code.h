@@ -23,15 +23,20 @@ class ForeignCode {
   virtual ~ForeignCode() = default;
 
   // Decodes content that is no JPEG. May instead store the finished sample at `destination` (null
-  // when there is none) and say so.
+  // when there is none) and say so. `transform` is the sample's row of SampleTransform::kColumns
+  // numbers, or null.
   virtual Status decode_other(std::span<const uint8_t> content, uint8_t* destination,
-                              OtherImage& image) = 0;
+                              const double* transform, OtherImage& image) = 0;
 
-  // Whether samples pass through `finish` instead of the store table.
+  // Whether samples pass through `finish` instead of being stored by the core.
   virtual bool has_finish() const = 0;
 
-  // Takes one resized image as float32 in the batch's layout and stores the sample.
-  virtual Status finish(const float* image, uint8_t* destination) = 0;
+  // Whether the core transforms samples before `finish`; else `finish` gets the transform.
+  virtual bool wants_transformed() const = 0;
+
+  // Takes one image as float32 in the batch's layout and stores the sample. `transform` is what is
+  // still to be done to it, or null.
+  virtual Status finish(const float* image, uint8_t* destination, const double* transform) = 0;
 };
 
 }  // namespace pyloader

@@ -21,7 +21,7 @@ Status load_image(std::span<const uint8_t> content, const ImageRequest& request,
     if (Status status = decoder.open(source, header); !status.ok()) return status;
     natural = header.size;
   } else {
-    if (Status status = foreign.decode_other(content, nullptr, image); !status.ok()) return status;
+    if (Status status = foreign.decode_other(content, nullptr, nullptr, image); !status.ok()) return status;
     stored = image.stored;
     if (stored) return {};
     natural = image.view.size;
@@ -34,9 +34,9 @@ Status load_image(std::span<const uint8_t> content, const ImageRequest& request,
   spec.keep_aspect_ratio = request.keep_aspect_ratio;
   SampleMaker maker(spec, foreign, simd_level());
   uint8_t* destination = allocate(spec.layout.size);
-  if (!is_jpeg) return maker.make_from_image(image, destination);
+  if (!is_jpeg) return maker.make_from_image(image, nullptr, destination);
   WorkerCounters counters;
-  return maker.make(source, destination, counters);
+  return maker.make(source, nullptr, destination, counters);
 }
 
 }  // namespace pyloader

@@ -31,8 +31,8 @@ void Pool::start_threads() {
   }
 }
 
-uint64_t Pool::submit(std::vector<int64_t> indices) {
-  auto batch = std::make_shared<Batch>(std::move(indices));
+uint64_t Pool::submit(std::vector<int64_t> indices, std::vector<double> transforms) {
+  auto batch = std::make_shared<Batch>(std::move(indices), std::move(transforms));
   std::unique_lock lock(mutex_);
   const uint64_t ticket = ++last_ticket_;
   if (stop_) return ticket;  // fetch tells
@@ -174,21 +174,14 @@ void Pool::work(WorkerCounters& counters) {
 
 // Claims and makes positions until none are left.
 void Pool::fill(Batch& batch, SampleMaker& maker, FileSource& file, WorkerCounters& counters) {
-  const size_t sample_bytes = config_.spec.layout.bytes();
   for (int position; (position = batch.next.fetch_add(1)) < batch.size();) {
     if (position < batch.first_failure.load()) {
-      const auto at = static_cast<size_t>(position);
       Status status;
       try {
-        Stopwatch watch;
-        status = file.open(config_.paths[static_cast<size_t>(batch.indices[at])]);
-        WorkerCounters::add(counters.read_ns, watch.lap());
-        if (status.ok()) status = maker.make(file, batch.slot.data() + at * sample_bytes, counters);
+        status = make_sample(batch, static_cast<size_t>(position), maker, file, counters);
       } catch (const std::bad_alloc&) {
         status = {StatusCode::kOutOfMemory, "no memory to decode it"};
       }
-      WorkerCounters::add(counters.bytes_read, file.bytes_read());
-      file.close();
       WorkerCounters::add(counters.samples, 1);
       if (!status.ok()) {
         WorkerCounters::add(counters.errors, 1);
@@ -197,6 +190,24 @@ void Pool::fill(Batch& batch, SampleMaker& maker, FileSource& file, WorkerCounte
     }
     finish_positions(batch, 1);
   }
+}
+
+Status Pool::make_sample(const Batch& batch, size_t position, SampleMaker& maker, FileSource& file,
+                         WorkerCounters& counters) {
+  const auto index = static_cast<size_t>(batch.indices[position]);
+  const double* transform = batch.transform(position);
+  uint8_t* destination = batch.slot.data() + position * config_.spec.layout.bytes();
+  if (config_.array.data != nullptr) {
+    const float* image = config_.array.data + index * config_.spec.layout.values();
+    return maker.make_from_floats(image, transform, destination, counters);
+  }
+  Stopwatch watch;
+  Status status = file.open(config_.paths[index]);
+  WorkerCounters::add(counters.read_ns, watch.lap());
+  if (status.ok()) status = maker.make(file, transform, destination, counters);
+  WorkerCounters::add(counters.bytes_read, file.bytes_read());
+  file.close();
+  return status;
 }
 
 void Pool::record_failure(Batch& batch, int position, Status status) {

@@ -24,11 +24,21 @@
 
 namespace pyloader {
 
+// A data set in memory: float32 images of the final size, in the batch's layout.
+struct ArraySource {
+  const float* data = nullptr;
+  size_t count = 0;
+  std::shared_ptr<void> owner;  // keeps `data` alive
+};
+
 struct PoolConfig {
   PathTable paths;
+  ArraySource array;  // instead of paths, when it has data
   SampleSpec spec;
   int num_threads = 1;  // at least 1
   int depth = 2;        // slots filling or ready at a time, at least 1
+
+  size_t samples() const { return array.data != nullptr ? array.count : paths.size(); }
 };
 
 // What `fetch` brings.
@@ -36,7 +46,7 @@ struct Fetched {
   SlotHandle slot;  // leased; empty when the batch failed
   int size = 0;     // samples
   Status status;
-  int64_t failed_index = -1;  // into the path table, when status is a sample's failure
+  int64_t failed_index = -1;  // into the data set, when status is a sample's failure
 };
 
 struct PoolStats {
@@ -59,9 +69,10 @@ class Pool : public std::enable_shared_from_this<Pool> {
 
   const PoolConfig& config() const { return config_; }
 
-  // Queues a batch (at least one index, all within the table) and returns its ticket. Throws
+  // Queues a batch (at least one index, all within the data set) and returns its ticket.
+  // `transforms` holds SampleTransform::kColumns numbers per sample, or nothing. Throws
   // std::system_error when not a single thread can be started.
-  uint64_t submit(std::vector<int64_t> indices);
+  uint64_t submit(std::vector<int64_t> indices, std::vector<double> transforms);
 
   // Waits up to `timeout` for a batch. True when `fetched` is filled and the ticket used up: with
   // the batch, its failure, kClosed, or kInvalid for an unknown ticket.
@@ -82,6 +93,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
   void work(WorkerCounters& counters);
   std::shared_ptr<Batch> next_batch(std::unique_lock<std::mutex>& lock, WorkerCounters& counters);
   void fill(Batch& batch, SampleMaker& maker, FileSource& file, WorkerCounters& counters);
+  Status make_sample(const Batch& batch, size_t position, SampleMaker& maker, FileSource& file,
+                     WorkerCounters& counters);
   void record_failure(Batch& batch, int position, Status status);
   void finish_positions(Batch& batch, int count);
   void cancel_locked();

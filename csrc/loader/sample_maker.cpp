@@ -22,9 +22,24 @@ StoreTable make_float_table() {
   return StoreTable({reinterpret_cast<const uint8_t*>(values.data()), 256 * sizeof(float)}, true);
 }
 
+AugmentSpec without_statistics(const AugmentSpec& spec) {
+  return {.fill_mode = spec.fill_mode, .cval = spec.cval, .order = spec.order};
+}
+
 int source_channels(JpegPixels pixels) { return pixels == JpegPixels::kGray ? 1 : 4; }
 
 }  // namespace
+
+void Unpremultiplier::begin(int width, RowSink& next) {
+  width_ = width;
+  next_ = &next;
+  row_.resize(static_cast<size_t>(width) * 4 + kRowSlack);
+}
+
+void Unpremultiplier::accept(int y, const uint8_t* row) {
+  unpremultiply(row, row_.data(), width_);
+  next_->accept(y, row_.data());
+}
 
 SampleMaker::SampleMaker(const SampleSpec& spec, ForeignCode& foreign, SimdLevel level)
     : spec_(spec),
@@ -34,11 +49,30 @@ SampleMaker::SampleMaker(const SampleSpec& spec, ForeignCode& foreign, SimdLevel
       decoder_(level),
       resizer_(level),
       store_(spec.layout, spec.table, level),
-      float_store_(float_layout(spec.layout), float_table_, level) {
+      float_store_(float_layout(spec.layout), float_table_, level),
+      warp_only_(without_statistics(spec.augment)),
+      augmenter_(spec.layout, spec.augment, spec.target, level),
+      float_augmenter_(float_layout(spec.layout), warp_only_, FloatTarget::kFloat32, level) {
   if (foreign.has_finish()) float_image_.resize(spec.layout.values());
 }
 
-Status SampleMaker::make(ByteSource& source, uint8_t* destination, WorkerCounters& counters) {
+// Which steps the sample's transform and the statistics ask the core for.
+void SampleMaker::choose_steps(const double* transform) {
+  transform_given_ = transform_row_ = transform;
+  transform_ = {};
+  const bool ours = !foreign_.has_finish() || foreign_.wants_transformed();
+  if (transform != nullptr && ours) {
+    transform_ = transform_from_row(
+        std::span<const double, SampleTransform::kColumns>(transform, SampleTransform::kColumns));
+    transform_row_ = nullptr;  // nothing is left of it for `finish`
+  }
+  augments_ = !transform_.is_identity() ||
+              (!foreign_.has_finish() && spec_.augment.standardises());
+}
+
+Status SampleMaker::make(ByteSource& source, const double* transform, uint8_t* destination,
+                         WorkerCounters& counters) {
+  choose_steps(transform);
   if (source.window().empty()) return {StatusCode::kBadImage, "the file is empty"};
   if (looks_like_jpeg(source.window())) {
     Status status = make_jpeg(source, destination, counters);
@@ -54,23 +88,39 @@ void SampleMaker::plan_for(Size source) {
                            plans_);
 }
 
-// Points the planned resize at the right store. `channels` is 1 for gray rows, 4 for colour.
+// Points the planned resize at the right sink. `channels` is 1 for gray rows, 4 for colour.
 void SampleMaker::begin_rows(int channels, bool premultiplied, uint8_t* destination) {
   const bool to_finish = foreign_.has_finish();
   const int row_channels = channels == 1 ? 1 : spec_.layout.channels;
   SampleStore& store = to_finish ? float_store_ : store_;
-  store.begin(to_finish ? reinterpret_cast<uint8_t*>(float_image_.data()) : destination,
-              row_channels, premultiplied);
-  resizer_.begin(plan_, channels, row_channels, store);
+  uint8_t* out = to_finish ? reinterpret_cast<uint8_t*>(float_image_.data()) : destination;
+  store.begin(out, row_channels, premultiplied && !augments_);
+  RowSink* sink = &store;
+  if (augments_) {
+    Augmenter& augmenter = to_finish ? float_augmenter_ : augmenter_;
+    augmenter.begin(transform_, row_channels, store, out);
+    sink = &augmenter;
+    if (premultiplied) {
+      unpremultiplier_.begin(spec_.layout.size.width, augmenter);
+      sink = &unpremultiplier_;
+    }
+  }
+  resizer_.begin(plan_, channels, row_channels, *sink);
 }
 
 void SampleMaker::trim() {
   resizer_.trim();
+  augmenter_.trim();
+  float_augmenter_.trim();
   converted_.shrink_to(kKeptScratch);
 }
 
+// After the last row.
 Status SampleMaker::finish_sample(uint8_t* destination) {
-  return foreign_.has_finish() ? foreign_.finish(float_image_.data(), destination) : Status();
+  const bool to_finish = foreign_.has_finish();
+  if (augments_) (to_finish ? float_augmenter_ : augmenter_).finish();
+  if (!to_finish) return {};
+  return foreign_.finish(float_image_.data(), destination, transform_row_);
 }
 
 Status SampleMaker::make_jpeg(ByteSource& source, uint8_t* destination,
@@ -131,16 +181,41 @@ Status SampleMaker::make_other(ByteSource& source, uint8_t* destination,
   if (Status status = read_all(source, kMaxOtherFile, content_); !status.ok()) return status;
   WorkerCounters::add(counters.read_ns, watch.lap());
   OtherImage image;
-  Status status = foreign_.decode_other(content_, destination, image);
+  Status status = foreign_.decode_other(content_, destination, transform_given_, image);
   if (content_.capacity() > kKeptScratch) std::vector<uint8_t>().swap(content_);
   WorkerCounters::add(counters.other_ns, watch.lap());
   if (!status.ok() || image.stored) return status;
-  status = make_from_image(image, destination);
+  status = make_decoded(image, destination);
   WorkerCounters::add(counters.resize_ns, watch.lap());
   return status;
 }
 
-Status SampleMaker::make_from_image(const OtherImage& image, uint8_t* destination) {
+Status SampleMaker::make_from_image(const OtherImage& image, const double* transform,
+                                    uint8_t* destination) {
+  choose_steps(transform);
+  return make_decoded(image, destination);
+}
+
+Status SampleMaker::make_from_floats(const float* image, const double* transform,
+                                     uint8_t* destination, WorkerCounters& counters) {
+  choose_steps(transform);
+  Stopwatch watch;
+  Status status;
+  if (!foreign_.has_finish()) {
+    augmenter_.run(transform_, image, destination);
+    augmenter_.trim();
+  } else if (augments_) {
+    float_augmenter_.run(transform_, image, reinterpret_cast<uint8_t*>(float_image_.data()));
+    float_augmenter_.trim();
+    status = foreign_.finish(float_image_.data(), destination, transform_row_);
+  } else {
+    status = foreign_.finish(image, destination, transform_row_);
+  }
+  WorkerCounters::add(foreign_.has_finish() ? counters.hook_ns : counters.resize_ns, watch.lap());
+  return status;
+}
+
+Status SampleMaker::make_decoded(const OtherImage& image, uint8_t* destination) {
   const ImageView& view = image.view;
   const int width = view.size.width;
   const int channels = view.channels == 1 ? 1 : 4;

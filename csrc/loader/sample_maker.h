@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "augment/augmenter.h"
+#include "augment/transform.h"
 #include "base/byte_source.h"
 #include "image/resize_plan.h"
 #include "image/row_resizer.h"
@@ -21,6 +23,20 @@ struct SampleSpec {
   StoreTable table = StoreTable::identity();
   Filter filter = Filter::kNearest;
   bool keep_aspect_ratio = false;
+  AugmentSpec augment;  // of samples that have a transform, or are standardised
+  FloatTarget target = FloatTarget::kUint8;  // the batch's dtype, where floats are stored
+};
+
+// Rows of RGBA multiplied by alpha, divided again on their way to another sink.
+class Unpremultiplier final : public RowSink {
+ public:
+  void begin(int width, RowSink& next);
+  void accept(int y, const uint8_t* row) override;
+
+ private:
+  int width_ = 0;
+  RowSink* next_ = nullptr;
+  std::vector<uint8_t> row_;
 };
 
 // One per worker, one thread. All scratch lives here and is reused.
@@ -29,16 +45,24 @@ class SampleMaker {
   // `spec` and `foreign` must outlive it.
   SampleMaker(const SampleSpec& spec, ForeignCode& foreign, SimdLevel level);
 
-  // Decodes, resizes and stores one image at `destination` (spec.layout.bytes() bytes). On failure
-  // the destination's content is undefined. Throws std::bad_alloc.
-  Status make(ByteSource& source, uint8_t* destination, WorkerCounters& counters);
+  // Decodes, resizes, augments and stores one image at `destination` (spec.layout.bytes() bytes).
+  // `transform` is a row of SampleTransform::kColumns numbers, or null for none. On failure the
+  // destination's content is undefined. Throws std::bad_alloc.
+  Status make(ByteSource& source, const double* transform, uint8_t* destination,
+              WorkerCounters& counters);
 
   // The same from an image that is decoded already.
-  Status make_from_image(const OtherImage& image, uint8_t* destination);
+  Status make_from_image(const OtherImage& image, const double* transform, uint8_t* destination);
+
+  // The same from a float32 image of the final size, in the batch's layout.
+  Status make_from_floats(const float* image, const double* transform, uint8_t* destination,
+                          WorkerCounters& counters);
 
  private:
   Status make_jpeg(ByteSource& source, uint8_t* destination, WorkerCounters& counters);
   Status make_other(ByteSource& source, uint8_t* destination, WorkerCounters& counters);
+  Status make_decoded(const OtherImage& image, uint8_t* destination);
+  void choose_steps(const double* transform);
   void plan_for(Size source);
   void begin_rows(int channels, bool premultiplied, uint8_t* destination);
   Status finish_sample(uint8_t* destination);
@@ -53,9 +77,19 @@ class SampleMaker {
   ResizePlan plan_;
   JpegDecoder decoder_;
   RowResizer resizer_;
-  SampleStore store_;        // to the batch
-  SampleStore float_store_;  // to float_image_
+  SampleStore store_;           // bytes to the batch
+  SampleStore float_store_;     // bytes to float_image_
+  const AugmentSpec warp_only_;  // what precedes `finish`: no rescale, no statistics
+  Augmenter augmenter_;         // to the batch
+  Augmenter float_augmenter_;   // to float_image_
+  Unpremultiplier unpremultiplier_;
   std::vector<float> float_image_;
+
+  // Of the present sample.
+  const double* transform_given_ = nullptr;
+  const double* transform_row_ = nullptr;  // what is left of it for `finish`
+  SampleTransform transform_;
+  bool augments_ = false;  // it passes through an augmenter
   Scratch converted_;  // rows in the form that the resizer takes
   std::vector<const uint8_t*> converted_rows_;
   std::vector<uint8_t> content_;  // whole files of other formats

@@ -1,0 +1,107 @@
+// AVX2 kernels of the warp: four coordinates, or the four channels of a pixel, at a time.
+#if defined(__x86_64__)
+
+#include <immintrin.h>
+#include <string.h>
+
+#include "augment/warp.h"
+
+#define PYLOADER_AVX2 __attribute__((target("avx2")))
+
+namespace pyloader {
+namespace {
+
+// Rows are padded to a multiple of four, so that the last step may write past the width.
+PYLOADER_AVX2 void locate(const AffineMap& map, int r, int width, int height,
+                          ptrdiff_t padded_width, bool clamp, WarpRow& row) {
+  const auto padded = (static_cast<size_t>(width) + 3) / 4 * 4;
+  row.offset.resize(padded);
+  row.right.resize(padded);
+  row.below.resize(padded);
+  const __m256d y_start = _mm256_set1_pd(map.y0 + r * map.yr);
+  const __m256d x_start = _mm256_set1_pd(map.x0 + r * map.xr);
+  const __m256d y_step = _mm256_set1_pd(map.yc), x_step = _mm256_set1_pd(map.xc);
+  const __m256d zero = _mm256_setzero_pd();
+  const __m256d y_last = _mm256_set1_pd(height - 1), x_last = _mm256_set1_pd(width - 1);
+  const __m128i row_pixels = _mm_set1_epi32(static_cast<int>(padded_width));
+  const __m128i one = _mm_set1_epi32(1);
+  __m256d column = _mm256_setr_pd(0, 1, 2, 3);
+  for (int c = 0; c < width; c += 4) {
+    __m256d y = _mm256_add_pd(y_start, _mm256_mul_pd(column, y_step));
+    __m256d x = _mm256_add_pd(x_start, _mm256_mul_pd(column, x_step));
+    column = _mm256_add_pd(column, _mm256_set1_pd(4));
+    const __m256d y_in = _mm256_min_pd(_mm256_max_pd(y, zero), y_last);
+    const __m256d x_in = _mm256_min_pd(_mm256_max_pd(x, zero), x_last);
+    // A clamped coordinate that changed lay outside.
+    const __m256d inside = _mm256_and_pd(_mm256_cmp_pd(y, y_in, _CMP_EQ_OQ),
+                                         _mm256_cmp_pd(x, x_in, _CMP_EQ_OQ));
+    const __m256d top = _mm256_floor_pd(y_in), left = _mm256_floor_pd(x_in);
+    _mm256_storeu_pd(row.below.data() + c, _mm256_sub_pd(y_in, top));
+    _mm256_storeu_pd(row.right.data() + c, _mm256_sub_pd(x_in, left));
+    const __m128i line = _mm_add_epi32(_mm256_cvttpd_epi32(top), one);
+    const __m128i pixel = _mm_add_epi32(_mm256_cvttpd_epi32(left), one);
+    __m128i offset = _mm_add_epi32(_mm_mullo_epi32(line, row_pixels), pixel);
+    if (!clamp) {
+      // Four 64-bit masks to four 32-bit ones: outside becomes -1.
+      const __m256i wide = _mm256_permutevar8x32_epi32(
+          _mm256_castpd_si256(inside), _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6));
+      const __m128i keep = _mm256_castsi256_si128(wide);
+      offset = _mm_or_si128(offset, _mm_xor_si128(keep, _mm_set1_epi32(-1)));
+    }
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(row.offset.data() + c), offset);
+  }
+}
+
+// One pixel's four channels.
+PYLOADER_AVX2 inline __m256d load_pixel(const uint8_t* pixel) {
+  int32_t bytes;
+  memcpy(&bytes, pixel, sizeof(bytes));
+  return _mm256_cvtepi32_pd(_mm_cvtepu8_epi32(_mm_cvtsi32_si128(bytes)));
+}
+
+PYLOADER_AVX2 inline __m256d load_pixel(const float* pixel) {
+  return _mm256_cvtps_pd(_mm_loadu_ps(pixel));
+}
+
+template <class Value>
+PYLOADER_AVX2 inline __m256d weighted(const Value* pixel, __m256d vertical, __m256d horizontal) {
+  return _mm256_mul_pd(_mm256_mul_pd(load_pixel(pixel), vertical), horizontal);
+}
+
+template <class Value>
+PYLOADER_AVX2 void interpolate(const Value* padded, ptrdiff_t stride, const WarpRow& row, int width,
+                               float outside, float* out, ptrdiff_t step) {
+  const __m128 fill = _mm_set1_ps(outside);
+  const __m256d one = _mm256_set1_pd(1);
+  const int32_t* offsets = row.offset.data();
+  const double* belows = row.below.data();
+  const double* rights = row.right.data();
+  for (int c = 0; c < width; ++c, out += step) {
+    const int32_t offset = offsets[c];
+    if (offset < 0) {
+      _mm_storeu_ps(out, fill);
+      continue;
+    }
+    const Value* upper = padded + ptrdiff_t{4} * offset;
+    const Value* lower = upper + stride;
+    const __m256d below = _mm256_broadcast_sd(belows + c), above = _mm256_sub_pd(one, below);
+    const __m256d right = _mm256_broadcast_sd(rights + c), left = _mm256_sub_pd(one, right);
+    __m256d sum = weighted(upper, above, left);
+    sum = _mm256_add_pd(sum, weighted(upper + 4, above, right));
+    sum = _mm256_add_pd(sum, weighted(lower, below, left));
+    sum = _mm256_add_pd(sum, weighted(lower + 4, below, right));
+    _mm_storeu_ps(out, _mm256_cvtpd_ps(sum));
+  }
+}
+
+}  // namespace
+
+const WarpKernels kAvx2WarpKernels = {
+    .locate = locate,
+    .interpolate_bytes = interpolate<uint8_t>,
+    .interpolate_floats = interpolate<float>,
+};
+
+}  // namespace pyloader
+
+#endif
