@@ -45,9 +45,15 @@ class Augmenter final : public RowSink {
 
   // Starts an image that comes as rows of bytes with `channels` (1, 3 or 4) channels, through
   // `accept`. Rows of finished bytes go to `bytes_sink`, which rescales them itself; finished
-  // floats go to `destination`.
-  void begin(const SampleTransform& transform, int channels, RowSink& bytes_sink,
+  // floats go to `destination`. Color may also come as 4-byte pixels of which the fourth is filler
+  // (`row_channels` 4, `channels` 3): faster where the image is warped.
+  void begin(const SampleTransform& transform, int channels, int row_channels, RowSink& bytes_sink,
              uint8_t* destination);
+
+  // Whether `begin` with this transform wants color as 4-byte pixels.
+  bool wants_wide_rows(const SampleTransform& transform) const {
+    return choose_path(transform) != Path::kStreamBytes;
+  }
 
   // A row of the image that was begun, in any order. `row` as RowSink says.
   void accept(int y, const uint8_t* row) override;
@@ -67,6 +73,7 @@ class Augmenter final : public RowSink {
 
   Path choose_path(const SampleTransform& transform) const;
   bool needs_whole_image() const;
+  float* direct_row(int y) const;
   void emit_bytes(int y, uint8_t* row);
   void make_floats();
   template <class Value>
@@ -80,15 +87,18 @@ class Augmenter final : public RowSink {
 
   const SampleLayout layout_;
   const AugmentSpec& spec_;
+  const FloatTarget target_;
   Warp warp_;
   FloatStore store_;
   size_t row_values_ = 0;
 
   SampleTransform transform_;
   Path path_ = Path::kFloats;
-  int channels_ = 0;       // of the rows that come
+  int channels_ = 0;       // of the image that comes
+  int row_channels_ = 0;   // of its rows
   bool is_bytes_ = false;  // whether the source is bytes, all in [0, 255]
   RowSink* bytes_sink_ = nullptr;
+  uint8_t* destination_ = nullptr;
   std::array<uint8_t, 256> brightness_table_{};
   const float* source_ = nullptr;
   PaddedImage<uint8_t> byte_image_;

@@ -94,21 +94,27 @@ void Warp::locate(const PaddedImage<Value>& image, const AffineMap& map, int r) 
 
 template <class Value>
 void Warp::floats(const PaddedImage<Value>& image, const AffineMap& map, int r, bool flip,
-                  float* out) {
+                  int channels, float scale, float* out) {
   locate(image, map, r);
   const int width = image.width();
-  const ptrdiff_t step = flip ? -4 : 4;
-  if (flip) out += ptrdiff_t{4} * (width - 1);
+  const WarpTarget target = {
+      .first = flip ? out + static_cast<ptrdiff_t>(channels) * (width - 1) : out,
+      .step = flip ? -channels : channels,
+      .channels = channels,
+      .scale = scale,
+      .outside = outside_};
   const Value* padded = image.origin() - image.stride() - 4;
   if constexpr (sizeof(Value) == 1) {
-    kernels_.interpolate_bytes(padded, image.stride(), row_, width, outside_, out, step);
+    kernels_.interpolate_bytes(padded, image.stride(), row_, width, target);
   } else {
-    kernels_.interpolate_floats(padded, image.stride(), row_, width, outside_, out, step);
+    kernels_.interpolate_floats(padded, image.stride(), row_, width, target);
   }
 }
 
-template void Warp::floats(const PaddedImage<uint8_t>&, const AffineMap&, int, bool, float*);
-template void Warp::floats(const PaddedImage<float>&, const AffineMap&, int, bool, float*);
+template void Warp::floats(const PaddedImage<uint8_t>&, const AffineMap&, int, bool, int, float,
+                           float*);
+template void Warp::floats(const PaddedImage<float>&, const AffineMap&, int, bool, int, float,
+                           float*);
 
 void Warp::bytes(const PaddedImage<uint8_t>& image, const AffineMap& map, int r, bool flip,
                  uint8_t* out) {

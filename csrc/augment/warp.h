@@ -49,15 +49,25 @@ struct WarpRow {
   std::vector<double> below;
 };
 
+// Where a warped row goes: `channels` (1, 3 or 4) floats a pixel, each times `scale`, the pixels
+// `step` floats apart (negative: right to left). Nothing else is written.
+struct WarpTarget {
+  float* first = nullptr;  // the place of column 0
+  ptrdiff_t step = 4;
+  int channels = 4;
+  float scale = 1;
+  float outside = 0;  // the value of samples outside, before scaling
+};
+
 struct WarpKernels {
   // Order 1 with clamped coordinates, or with samples outside marked (kConstant).
   void (*locate)(const AffineMap& map, int r, int width, int height, ptrdiff_t padded_width,
                  bool clamp, WarpRow& row);
-  // Interpolates one row into 4 floats a pixel, `step` floats apart (negative: right to left).
+  // Interpolates one row. `out` says where and how.
   void (*interpolate_bytes)(const uint8_t* padded, ptrdiff_t stride, const WarpRow& row, int width,
-                            float outside, float* out, ptrdiff_t step);
+                            const WarpTarget& out);
   void (*interpolate_floats)(const float* padded, ptrdiff_t stride, const WarpRow& row, int width,
-                             float outside, float* out, ptrdiff_t step);
+                             const WarpTarget& out);
 };
 
 const WarpKernels& warp_kernels(SimdLevel level);
@@ -76,9 +86,11 @@ class Warp {
         outside_(static_cast<float>(outside)),
         kernels_(warp_kernels(level)) {}
 
-  // Output row r as 4 floats a pixel, reversed where `flip` says so.
+  // Output row r: `channels` (1, 3 or 4) packed floats a pixel, times `scale`, reversed where `flip`
+  // says so.
   template <class Value>
-  void floats(const PaddedImage<Value>& image, const AffineMap& map, int r, bool flip, float* out);
+  void floats(const PaddedImage<Value>& image, const AffineMap& map, int r, bool flip, int channels,
+              float scale, float* out);
 
   // The same as bytes; order 0 only.
   void bytes(const PaddedImage<uint8_t>& image, const AffineMap& map, int r, bool flip,

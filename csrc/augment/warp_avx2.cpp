@@ -52,45 +52,73 @@ PYLOADER_AVX2 void locate(const AffineMap& map, int r, int width, int height,
   }
 }
 
-// One pixel's four channels.
-PYLOADER_AVX2 inline __m256d load_pixel(const uint8_t* pixel) {
-  int32_t bytes;
-  memcpy(&bytes, pixel, sizeof(bytes));
-  return _mm256_cvtepi32_pd(_mm_cvtepu8_epi32(_mm_cvtsi32_si128(bytes)));
+// Two adjacent pixels, four channels each.
+struct TwoPixels {
+  __m256d left;
+  __m256d right;
+};
+
+PYLOADER_AVX2 inline TwoPixels load_two(const uint8_t* pixels) {
+  const __m256i values =
+      _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(pixels)));
+  return {_mm256_cvtepi32_pd(_mm256_castsi256_si128(values)),
+          _mm256_cvtepi32_pd(_mm256_extracti128_si256(values, 1))};
 }
 
-PYLOADER_AVX2 inline __m256d load_pixel(const float* pixel) {
-  return _mm256_cvtps_pd(_mm_loadu_ps(pixel));
+PYLOADER_AVX2 inline TwoPixels load_two(const float* pixels) {
+  return {_mm256_cvtps_pd(_mm_loadu_ps(pixels)), _mm256_cvtps_pd(_mm_loadu_ps(pixels + 4))};
 }
 
-template <class Value>
-PYLOADER_AVX2 inline __m256d weighted(const Value* pixel, __m256d vertical, __m256d horizontal) {
-  return _mm256_mul_pd(_mm256_mul_pd(load_pixel(pixel), vertical), horizontal);
+template <int kChannels>
+PYLOADER_AVX2 inline void store_pixel(float* out, __m128 pixel) {
+  if constexpr (kChannels == 4) {
+    _mm_storeu_ps(out, pixel);
+  } else {
+    if constexpr (kChannels == 3) {
+      _mm_storel_pi(reinterpret_cast<__m64*>(out), pixel);
+      out += 2;
+      pixel = _mm_movehl_ps(pixel, pixel);
+    }
+    _mm_store_ss(out, pixel);
+  }
 }
 
-template <class Value>
-PYLOADER_AVX2 void interpolate(const Value* padded, ptrdiff_t stride, const WarpRow& row, int width,
-                               float outside, float* out, ptrdiff_t step) {
-  const __m128 fill = _mm_set1_ps(outside);
+template <int kChannels, class Value>
+PYLOADER_AVX2 void interpolate_channels(const Value* padded, ptrdiff_t stride, const WarpRow& row,
+                                        int width, const WarpTarget& target) {
+  const __m128 scale = _mm_set1_ps(target.scale);
+  const __m128 fill = _mm_mul_ps(_mm_set1_ps(target.outside), scale);
   const __m256d one = _mm256_set1_pd(1);
   const int32_t* offsets = row.offset.data();
   const double* belows = row.below.data();
   const double* rights = row.right.data();
-  for (int c = 0; c < width; ++c, out += step) {
+  float* out = target.first;
+  for (int c = 0; c < width; ++c, out += target.step) {
     const int32_t offset = offsets[c];
     if (offset < 0) {
-      _mm_storeu_ps(out, fill);
+      store_pixel<kChannels>(out, fill);
       continue;
     }
-    const Value* upper = padded + ptrdiff_t{4} * offset;
-    const Value* lower = upper + stride;
+    const Value* at = padded + ptrdiff_t{4} * offset;
+    const TwoPixels upper = load_two(at), lower = load_two(at + stride);
     const __m256d below = _mm256_broadcast_sd(belows + c), above = _mm256_sub_pd(one, below);
     const __m256d right = _mm256_broadcast_sd(rights + c), left = _mm256_sub_pd(one, right);
-    __m256d sum = weighted(upper, above, left);
-    sum = _mm256_add_pd(sum, weighted(upper + 4, above, right));
-    sum = _mm256_add_pd(sum, weighted(lower, below, left));
-    sum = _mm256_add_pd(sum, weighted(lower + 4, below, right));
-    _mm_storeu_ps(out, _mm256_cvtpd_ps(sum));
+    // SciPy's order: each sample times its vertical, then its horizontal weight, summed in turn.
+    __m256d sum = _mm256_mul_pd(_mm256_mul_pd(upper.left, above), left);
+    sum = _mm256_add_pd(sum, _mm256_mul_pd(_mm256_mul_pd(upper.right, above), right));
+    sum = _mm256_add_pd(sum, _mm256_mul_pd(_mm256_mul_pd(lower.left, below), left));
+    sum = _mm256_add_pd(sum, _mm256_mul_pd(_mm256_mul_pd(lower.right, below), right));
+    store_pixel<kChannels>(out, _mm_mul_ps(_mm256_cvtpd_ps(sum), scale));
+  }
+}
+
+template <class Value>
+PYLOADER_AVX2 void interpolate(const Value* padded, ptrdiff_t stride, const WarpRow& row, int width,
+                               const WarpTarget& target) {
+  switch (target.channels) {
+    case 1: return interpolate_channels<1>(padded, stride, row, width, target);
+    case 3: return interpolate_channels<3>(padded, stride, row, width, target);
+    default: return interpolate_channels<4>(padded, stride, row, width, target);
   }
 }
 

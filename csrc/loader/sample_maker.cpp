@@ -92,20 +92,23 @@ void SampleMaker::plan_for(Size source) {
 void SampleMaker::begin_rows(int channels, bool premultiplied, uint8_t* destination) {
   const bool to_finish = foreign_.has_finish();
   const int row_channels = channels == 1 ? 1 : spec_.layout.channels;
+  int resized_channels = row_channels;
   SampleStore& store = to_finish ? float_store_ : store_;
   uint8_t* out = to_finish ? reinterpret_cast<uint8_t*>(float_image_.data()) : destination;
   store.begin(out, row_channels, premultiplied && !augments_);
   RowSink* sink = &store;
   if (augments_) {
     Augmenter& augmenter = to_finish ? float_augmenter_ : augmenter_;
-    augmenter.begin(transform_, row_channels, store, out);
+    // The warp takes 4-byte pixels.
+    resized_channels = channels == 4 && augmenter.wants_wide_rows(transform_) ? 4 : row_channels;
+    augmenter.begin(transform_, row_channels, resized_channels, store, out);
     sink = &augmenter;
     if (premultiplied) {
       unpremultiplier_.begin(spec_.layout.size.width, augmenter);
       sink = &unpremultiplier_;
     }
   }
-  resizer_.begin(plan_, channels, row_channels, *sink);
+  resizer_.begin(plan_, channels, resized_channels, *sink);
 }
 
 void SampleMaker::trim() {
