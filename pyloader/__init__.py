@@ -1,12 +1,44 @@
 """pyloader: Keras' image loading API over a native JPEG pipeline."""
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from pyloader._pyloader import build_info
 from pyloader.directory_iterator import DirectoryIterator
 from pyloader.errors import ImageError
 from pyloader.generator import ImageDataGenerator
 from pyloader.images import load_img
 
-__all__ = ["DirectoryIterator", "ImageDataGenerator", "ImageError", "__version__", "load_img"]
+if TYPE_CHECKING:
+    from pyloader.pairs import pair
+
+__all__ = [
+    "DirectoryIterator",
+    "ImageDataGenerator",
+    "ImageError",
+    "__version__",
+    "load_img",
+    "pair",
+]
 
 __version__: str = build_info()["version"]
 """The version of the package."""
+
+_LAZY = {
+    "pair": "pyloader.pairs",
+}
+"""Names that are imported when they are asked for, and where they are."""
+
+
+def __getattr__(name: str) -> Any:
+    """Imports what not every script needs."""
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_LAZY[name]), name)
+
+
+def __dir__() -> list[str]:
+    """All names, lazy ones too."""
+    return sorted({*globals(), *_LAZY})
