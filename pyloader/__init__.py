@@ -12,6 +12,7 @@ from pyloader.generator import ImageDataGenerator
 from pyloader.images import load_img
 
 if TYPE_CHECKING:
+    from pyloader.dataset import image_dataset_from_directory
     from pyloader.pairs import pair
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "ImageDataGenerator",
     "ImageError",
     "__version__",
+    "image_dataset_from_directory",
     "load_img",
     "pair",
 ]
@@ -27,6 +29,7 @@ __version__: str = build_info()["version"]
 """The version of the package."""
 
 _LAZY = {
+    "image_dataset_from_directory": "pyloader.dataset",
     "pair": "pyloader.pairs",
 }
 """Names that are imported when they are asked for, and where they are."""
