@@ -13,6 +13,7 @@ from pyloader.images import load_img
 
 if TYPE_CHECKING:
     from pyloader.dataset import image_dataset_from_directory
+    from pyloader.integrations.keras_patch import patch_keras, unpatch_keras
     from pyloader.pairs import pair
 
 __all__ = [
@@ -23,6 +24,8 @@ __all__ = [
     "image_dataset_from_directory",
     "load_img",
     "pair",
+    "patch_keras",
+    "unpatch_keras",
 ]
 
 __version__: str = build_info()["version"]
@@ -31,6 +34,8 @@ __version__: str = build_info()["version"]
 _LAZY = {
     "image_dataset_from_directory": "pyloader.dataset",
     "pair": "pyloader.pairs",
+    "patch_keras": "pyloader.integrations.keras_patch",
+    "unpatch_keras": "pyloader.integrations.keras_patch",
 }
 """Names that are imported when they are asked for, and where they are."""
 
