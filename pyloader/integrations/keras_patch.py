@@ -60,7 +60,6 @@ _STAND_INS = {
 _LAZY_MODULES = "keras.src.utils.module_utils"
 
 _MISSING: Any = object()
-_NOTHING = ModuleType("nothing")
 
 
 class _Patch:
@@ -103,21 +102,21 @@ class _Patch:
             ours = _our_classes()
             for place in _PLACES:
                 module = sys.modules.get(place)
-                if module is not None and place not in self.hook.running:
+                if isinstance(module, ModuleType) and place not in self.hook.running:
                     self._apply_to_module(module, ours)
-            model = vars(sys.modules.get("keras", _NOTHING)).get("Model")
+            model = _names_in("keras").get("Model")
             if isinstance(model, type):
                 for name, method in METHODS.items():
                     if not hasattr(model, name):
                         self._set(model, name, method)
-            tensorflow = vars(sys.modules.get(_LAZY_MODULES, _NOTHING)).get("tensorflow")
+            tensorflow = _names_in(_LAZY_MODULES).get("tensorflow")
             if tensorflow is not None and self.hook.found_by_others("tensorflow") is None:
                 self._set(tensorflow, "_available", False)  # whatever name is lent to it
 
     def _apply_to_module(self, module: ModuleType, ours: dict[str, type]) -> None:
         for name, replacement in ours.items():
             self._set(module, name, replacement)
-        legacy = vars(sys.modules.get(_LEGACY, _NOTHING))
+        legacy = _names_in(_LEGACY)
         if module.__name__ == "keras.preprocessing.image":
             for name in _BROUGHT_BACK:
                 if not hasattr(module, name) and name in legacy:
@@ -175,6 +174,12 @@ def unpatch_keras() -> None:
     What a script has imported stays what it is, and so do iterators that it has made.
     """
     _patch.off()
+
+
+def _names_in(module_name: str) -> dict[str, Any]:
+    """What a module holds; nothing where it is not imported, or forbidden by None."""
+    module = sys.modules.get(module_name)
+    return vars(module) if isinstance(module, ModuleType) else {}
 
 
 def _our_classes() -> dict[str, type]:
