@@ -1,4 +1,4 @@
-"""The command line: `python -m pyloader info` and `python -m pyloader bench DIR`."""
+"""The command line: `python -m pyloader info`, `bench DIR` and `run SCRIPT`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The words after the program's name; None (default): those of this process.
 
     Returns:
-        The exit status: 0 for success, 1 for a folder or an image that cannot be loaded.
+        The exit status: 0 for success, 1 for a folder or an image that cannot be loaded, 2 for a
+        script that is not there. A script that runs ends as it likes.
     """
     parser = _make_parser()
     options = parser.parse_args(arguments)
@@ -38,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _info()
         elif options.command == "bench":
             _bench(options)
+        elif options.command == "run":
+            return _run(options)
         else:
             parser.print_help()
     except (ImageError, _UnusableFolderError) as error:
@@ -69,7 +72,23 @@ def _make_parser() -> argparse.ArgumentParser:
     bench.add_argument("--dtype", default="float32", help="dtype of the batches (default: float32)")
     bench.add_argument("--threads", type=int, help="default: one for each usable core")
     bench.add_argument("--epochs", type=int, default=3, help="default: 3")
+    run = commands.add_parser(
+        "run", help="runs a Keras script, old ones too, with pyloader in Keras' place"
+    )
+    run.add_argument("script", metavar="SCRIPT", help="the script, as it is")
+    run.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGS", help="its arguments")
     return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    """Runs a script with pyloader behind Keras."""
+    from pyloader.run_script import run_script
+
+    if not Path(options.script).exists():
+        print(f"error: there is no script {options.script}", file=sys.stderr)
+        return 2
+    run_script(options.script, options.arguments)
+    return 0
 
 
 def _info() -> None:

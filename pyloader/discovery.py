@@ -15,7 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["IMAGE_EXTENSIONS", "ClassFolders", "find_class_names", "scan_class_folders"]
+__all__ = [
+    "IMAGE_EXTENSIONS",
+    "ClassFolders",
+    "find_class_names",
+    "list_images",
+    "scan_class_folders",
+]
 
 IMAGE_EXTENSIONS = ("png", "jpg", "jpeg", "bmp", "ppm", "tif", "tiff")
 """Endings of accepted file names, in any case. As in Keras without a dot: `notajpg` is accepted."""
@@ -94,7 +100,7 @@ def scan_class_folders(
     labels: list[NDArray[np.int32]] = []
     for name in names:
         folder = os.path.join(directory, name)
-        found = _list_images(folder, follow_links, extensions)
+        found = list_images(folder, follow_links, extensions)
         if split is not None:
             found = found[int(split[0] * len(found)) : int(split[1] * len(found))]
         if not found:
@@ -110,8 +116,21 @@ def scan_class_folders(
     )
 
 
-def _list_images(folder: str, follow_links: bool, extensions: Sequence[str]) -> list[str]:
-    """Accepted files anywhere below a folder, relative to it, in order."""
+def list_images(folder: str, follow_links: bool, extensions: Sequence[str]) -> list[str]:
+    """Lists the accepted files anywhere below a folder.
+
+    Args:
+        folder: The folder; one that does not exist has no files.
+        follow_links: Whether to enter symbolic links to directories.
+        extensions: Accepted endings of file names, lower case.
+
+    Returns:
+        Paths relative to the folder: folders in the order of their path strings, files of one
+        folder in the order of their names.
+
+    Warns:
+        UserWarning: For each file that ends in `.tiff`.
+    """
     endings = tuple(extensions)
     prefix = len(folder.rstrip(os.sep)) + 1
     walk: list[tuple[str, Any, list[str]]] = sorted(

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pyloader import lifecycle, loading
 from pyloader.arguments import check_count
 from pyloader.discovery import IMAGE_EXTENSIONS
+from pyloader.integrations.keras_look import KerasLook
 from pyloader.loading import LoaderSettings
 from pyloader.lookahead import Lookahead, PlannedBatch
 from pyloader.order import Cursor, draw_flips
@@ -54,7 +55,7 @@ class _Position(Generic[_T]):
             iterator._move(iterator._cursor._replace(**change))
 
 
-class Iterator(ABC):
+class Iterator(KerasLook, ABC):
     """Delivers batches for ever, as Keras' `Iterator` does, prepared ahead by native threads.
 
     `next()` and iteration follow the order of passes, each pass in a new order when shuffled;
@@ -228,7 +229,7 @@ class Iterator(ABC):
         if self.batch_index != 0:  # else keep the batches that are prepared already
             self.batch_index = 0
 
-    def on_epoch_begin(self) -> None:  # noqa: B027
+    def on_epoch_begin(self) -> None:
         """Does nothing; Keras calls it before an epoch."""
 
     def on_epoch_end(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ class LoaderSettings(NamedTuple):
     preprocessing_function: PreprocessingFunction | None
     num_threads: int
     depth: int
+    pad_to_aspect_ratio: bool = False
 
 
 def make_loader(settings: LoaderSettings, paths: Sequence[str]) -> Loader:
@@ -47,6 +48,10 @@ def make_loader(settings: LoaderSettings, paths: Sequence[str]) -> Loader:
     Raises:
         TypeError: The dtype or the rescaling factor is nothing that NumPy can compute with.
     """
+    if settings.pad_to_aspect_ratio:
+        from pyloader.padding import PaddingLoader  # does in Python what the core cannot yet
+
+        return cast(Loader, PaddingLoader(settings, paths))
     hooks = SampleHooks(
         color_mode=settings.color_mode,
         height=settings.height,

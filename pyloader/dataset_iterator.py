@@ -1,0 +1,173 @@
+"""A finite dataset of image files: what `image_dataset_from_directory` returns."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyloader.arguments import CHANNELS
+from pyloader.iterators import Iterator
+from pyloader.loading import LoaderSettings
+
+__all__ = ["ImageDataset"]
+
+
+class ImageDataset(Iterator):
+    """Batches of images and labels; each loop over it is a pass, in a new order if shuffled.
+
+    `len` is the number of batches. It is at the same time what `fit` takes: `ds[i]` is batch i of
+    the current pass, `next` and the other methods are those of the other iterators. One loop may
+    run at a time; an interrupted one ends when the next one begins.
+
+    Args:
+        file_paths: The image files.
+        labels: Their labels, (n,), or None.
+        class_names: Kept as an attribute, and counted for `label_mode="categorical"`.
+        label_mode: "int", "categorical", "binary" or None; see `image_dataset_from_directory`.
+        color_mode: "rgb", "rgba" or "grayscale".
+        batch_size: Samples of a batch; None: samples come singly, without the axis of the batch.
+        image_size: (height, width) of the images in pixels.
+        shuffle: Whether each pass has a new order.
+        seed: Fixes the orders.
+        interpolation: Name of Pillow's filter.
+        crop_to_aspect_ratio: Whether to crop the centre to the shape of `image_size`.
+        pad_to_aspect_ratio: Whether to fit the image into `image_size` and frame it with zeros.
+        data_format: "channels_last" or "channels_first".
+        num_threads: Threads of the pool; None: one for each usable core.
+        prefetch: Batches prepared ahead; None: enough to keep all threads busy.
+
+    Raises:
+        TypeError: `num_threads` or `prefetch` is not an integer.
+        ValueError: `num_threads` or `prefetch` is less than 1.
+    """
+
+    file_paths: list[str]
+    """The image files in dataset order; `batch_indices` are positions in it."""
+    class_names: Sequence[str] | None
+    """The classes in label order; None without labels."""
+
+    def __init__(
+        self,
+        file_paths: list[str],
+        labels: NDArray[Any] | Sequence[Any] | None,
+        class_names: Sequence[str] | None,
+        *,
+        label_mode: str | None,
+        color_mode: str,
+        batch_size: int | None,
+        image_size: tuple[int, int],
+        shuffle: bool,
+        seed: int,
+        interpolation: str,
+        crop_to_aspect_ratio: bool = False,
+        pad_to_aspect_ratio: bool = False,
+        data_format: str = "channels_last",
+        num_threads: int | None = None,
+        prefetch: int | None = None,
+    ) -> None:
+        self._arguments = {
+            name: value for name, value in locals().items() if name not in {"self", "__class__"}
+        }
+        self.file_paths = file_paths
+        self.class_names = class_names
+        self._targets = _targets_of_all(labels, label_mode, len(class_names or ()))
+        self._single = batch_size is None
+        self._interpolation = interpolation
+        self._channels_first = data_format == "channels_first"
+        self._color_mode = color_mode
+        self._image_size = image_size
+        self._crop = crop_to_aspect_ratio
+        self._pad = pad_to_aspect_ratio
+        self._pass = 0
+        super().__init__(
+            len(file_paths),
+            1 if batch_size is None else batch_size,
+            shuffle,
+            seed,
+            num_threads=num_threads,
+            prefetch=prefetch,
+        )
+
+    def __iter__(self) -> Generator[Any, None, None]:  # type: ignore[override]
+        """Begins a pass.
+
+        Yields:
+            Exactly `len(ds)` batches, as `next` returns them.
+
+        Raises:
+            RuntimeError: Another loop over the dataset has begun since.
+        """
+        self._pass += 1
+        mine = self._pass
+        self.reset()
+        for _ in range(len(self)):
+            if mine != self._pass:
+                raise RuntimeError(
+                    "Another loop over this dataset has begun, and one dataset delivers to one "
+                    "loop at a time. Make a dataset for each loop."
+                )
+            yield self.next()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles the constructor's arguments: a copy begins at the beginning."""
+        return _rebuild, (type(self), self._arguments)
+
+    def _image_files(self) -> list[str]:
+        return self.file_paths
+
+    def _settings_key(self) -> tuple[Any, ...]:
+        return ()
+
+    def _loader_settings(self, num_threads: int, depth: int) -> LoaderSettings:
+        return LoaderSettings(
+            height=self._image_size[0],
+            width=self._image_size[1],
+            color_mode=self._color_mode,
+            interpolation=self._interpolation,
+            keep_aspect_ratio=self._crop,
+            channels_first=self._channels_first,
+            dtype=np.dtype("float32"),
+            rescale=None,
+            preprocessing_function=None,
+            num_threads=num_threads,
+            depth=depth,
+            pad_to_aspect_ratio=self._pad,
+        )
+
+    def _make_batch(self, images: NDArray[Any] | None, ids: NDArray[np.int64]) -> Any:
+        if images is None:
+            images = np.zeros((0, *self._image_shape()), dtype="float32")
+        targets = None if self._targets is None else self._targets[ids]
+        if self._single:
+            return images[0] if targets is None else (images[0], targets[0])
+        return images if targets is None else (images, targets)
+
+    def _image_shape(self) -> tuple[int, ...]:
+        channels = (CHANNELS[self._color_mode],)
+        size = self._image_size
+        return channels + size if self._channels_first else size + channels
+
+    def _draw_parameters(self, random: np.random.RandomState, images: int) -> object:
+        """Draws nothing: images are not changed at random."""
+        return None
+
+
+def _targets_of_all(labels: Any, label_mode: str | None, num_classes: int) -> NDArray[Any] | None:
+    """The target of every sample, (n,), (n, 1) or (n, classes); None without labels."""
+    if labels is None or label_mode is None:
+        return None
+    values = np.asarray(labels)
+    if label_mode == "binary":
+        return values.astype(np.float32)[:, np.newaxis]
+    if label_mode == "categorical":  # a row of zeros for a label that is no class index
+        one_hot: NDArray[Any] = values[:, np.newaxis] == np.arange(num_classes)
+        return one_hot.astype(np.float32)
+    return values.astype(np.int32 if np.issubdtype(values.dtype, np.integer) else np.float32)
+
+
+def _rebuild(cls: type[ImageDataset], arguments: dict[str, Any]) -> ImageDataset:
+    """Makes a pickled dataset again."""
+    return cls(**arguments)

@@ -1,0 +1,1 @@
+"""How iterators meet the frameworks around them; nothing here imports one by itself."""

@@ -1,0 +1,335 @@
+"""Two iterators in step: images and masks with the same order and the same random draws."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import warnings
+from collections.abc import Generator
+from collections.abc import Iterator as AnyIterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyloader.integrations.keras_look import KerasLook
+from pyloader.iterators import Iterator
+from pyloader.order import Cursor
+
+__all__ = ["PairIterator", "pair"]
+
+_SAME = ("n", "batch_size", "shuffle", "seed", "batch_index", "total_batches_seen")
+
+# What makes Keras draw numbers for an image. The draws stay in step if both draw as many.
+_WARPS = (
+    "rotation_range",
+    "width_shift_range",
+    "height_shift_range",
+    "shear_range",
+    "zoom_range",
+)
+_DRAWS = (*_WARPS, "horizontal_flip", "vertical_flip", "channel_shift_range", "brightness_range")
+
+
+def pair(images: Iterator, masks: Iterator) -> PairIterator:
+    """Makes one iterator of two: what Keras' recipe `zip(image_generator, mask_generator)` is for.
+
+    Both go through the same order with the same random draws, so that every mask belongs to its
+    image and is rotated, shifted, sheared, zoomed and flipped with it. `fit` takes the result as
+    it is, on Keras 3 too, which refuses a `zip`.
+
+    Masks hold classes, not colours: flow them with `class_mode=None`, `color_mode="grayscale"`
+    and `interpolation="nearest"` (Keras' default), from a generator with `interpolation_order=0`
+    where it rotates, shifts, shears or zooms. What concerns images alone, such as brightness,
+    goes into the image generator's `preprocessing_function`: Keras draws the numbers for one
+    parameter after the other, so a parameter that one of two generators lacks would set them
+    apart.
+
+    Args:
+        images: Delivers the first element of each batch.
+        masks: Delivers the second one; with as many samples, and the same `batch_size`, `shuffle`
+            and `seed`. `seed=None` is fine for both: the masks take over the images' draw.
+
+    Returns:
+        The iterator. It takes both over: draw no more batches from them directly.
+
+    Raises:
+        TypeError: One of them is no iterator of pyloader, or both are the same.
+        ValueError: They cannot go in step; the message says what differs.
+
+    Warns:
+        UserWarning: The masks would not keep their values.
+
+    Example:
+        Folders `data/images/all` and `data/masks/all` with files of the same names::
+
+            options = {"target_size": (128, 128), "class_mode": None, "seed": 1}
+            augment = {"rotation_range": 20, "horizontal_flip": True}
+            images = ImageDataGenerator(**augment).flow_from_directory("data/images", **options)
+            masks = ImageDataGenerator(**augment, interpolation_order=0).flow_from_directory(
+                "data/masks", color_mode="grayscale", **options
+            )
+            model.fit(pair(images, masks))  # (32, 128, 128, 3) and (32, 128, 128, 1), float32
+    """
+    return PairIterator(images, masks)
+
+
+class PairIterator(KerasLook):
+    """Delivers (batch of the first iterator, batch of the second one); see `pair`.
+
+    Like its two iterators it delivers for ever through `next()`, and batch i of the current pass
+    through `it[i]`; it may be used from any thread.
+
+    Args:
+        images: As for `pair`.
+        masks: As for `pair`.
+
+    Raises:
+        TypeError: As for `pair`.
+        ValueError: As for `pair`.
+
+    Warns:
+        UserWarning: As for `pair`.
+    """
+
+    use_sequence_api = True
+
+    images: Iterator
+    """Delivers the first element of each batch."""
+    masks: Iterator
+    """Delivers the second element of each batch."""
+    workers: int
+    """Read by Keras, which starts no threads of its own while it is 1: leave it there."""
+    use_multiprocessing: bool
+    """Read by Keras; leave it False."""
+    max_queue_size: int
+    """Read by Keras; without effect while `workers` is 1."""
+
+    def __init__(self, images: Iterator, masks: Iterator) -> None:
+        for name, iterator in (("images", images), ("masks", masks)):
+            if not isinstance(iterator, Iterator):
+                raise TypeError(
+                    f"`{name}` should be an iterator of pyloader, as the `flow` methods return. "
+                    f"Received: {iterator!r}"
+                )
+        if images is masks:
+            raise TypeError("`images` and `masks` should be two iterators. Received one twice.")
+        for attribute in _SAME:
+            first, second = getattr(images, attribute), getattr(masks, attribute)
+            if first != second:
+                raise ValueError(
+                    f"`images` and `masks` should have the same `{attribute}` to go in step. "
+                    f"Received: {first!r} and {second!r}"
+                )
+        _check_draws(images, masks)
+        _warn_of_changes(masks)
+        self.images = images
+        self.masks = masks
+        self.workers = 1
+        self.use_multiprocessing = False
+        self.max_queue_size = 10
+        self._mutex = threading.RLock()
+        if images.seed is None:
+            masks._move(masks._cursor._replace(hidden_seed=images._cursor.hidden_seed))
+
+    @property
+    def n(self) -> int:
+        """Number of pairs."""
+        return self.images.n
+
+    @property
+    def batch_size(self) -> int:
+        """Pairs of a batch; the last one of a pass may have fewer."""
+        return self.images.batch_size
+
+    @property
+    def shuffle(self) -> bool:
+        """Whether each pass has a new random order."""
+        return self.images.shuffle
+
+    @property
+    def seed(self) -> int | None:
+        """The seed of both."""
+        return self.images.seed
+
+    @property
+    def batch_index(self) -> int:
+        """Index of the batch that `next()` delivers next."""
+        return self.images.batch_index
+
+    @property
+    def total_batches_seen(self) -> int:
+        """Batches delivered so far by `next()` and `it[i]`."""
+        return self.images.total_batches_seen
+
+    @property
+    def batch_indices(self) -> NDArray[np.int64] | None:
+        """Dataset indices of the pairs last delivered, (k,); None before the first batch."""
+        return self.images.batch_indices
+
+    @property
+    def num_batches(self) -> int:
+        """Batches of a pass, `len(it)`."""
+        return len(self)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __iter__(self) -> PairIterator:
+        return self
+
+    def __next__(self) -> tuple[Any, Any]:
+        return self.next()
+
+    def next(self) -> tuple[Any, Any]:
+        """Delivers the next batch; after a pass the next one begins.
+
+        Returns:
+            (batch of `images`, batch of `masks`), each as its iterator delivers it.
+
+        Raises:
+            ImageError: An image or a mask cannot be loaded. The batch of both is lost; the
+                following call delivers the following batch.
+            ValueError: As for the iterators' `next`.
+            RuntimeError: One of them is closed.
+        """
+        with self._mutex, self._in_step(lambda cursor: cursor.next()[1]):
+            return self.images.next(), self.masks.next()
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        """Delivers one batch of the current pass; `next()` goes on from where it was.
+
+        Args:
+            index: Position of the batch in the pass; negative ones count from the end.
+
+        Returns:
+            What `next` returns.
+
+        Raises:
+            ValueError: There is no such batch.
+            ImageError: As for `next`, and so RuntimeError.
+        """
+        with self._mutex, self._in_step(lambda cursor: cursor.item(index % len(self))[1]):
+            return self.images[index], self.masks[index]
+
+    def epoch(self) -> Generator[tuple[Any, Any], None, None]:
+        """One pass for a plain loop: exactly `len(it)` batches from `next()`.
+
+        Yields:
+            What `next` returns.
+        """
+        for _ in range(len(self)):
+            yield self.next()
+
+    def as_generator(self) -> Generator[tuple[Any, Any], None, None]:
+        """The endless batches of `next()` as a real generator, for consumers that insist on one.
+
+        Yields:
+            What `next` returns.
+        """
+        while True:
+            yield self.next()
+
+    def reset(self) -> None:
+        """Makes `next()` begin a new pass, in a new order when shuffled."""
+        with self._mutex:
+            self.images.reset()
+            self.masks.reset()
+
+    def on_epoch_begin(self) -> None:
+        """Does nothing; Keras calls it before an epoch."""
+
+    def on_epoch_end(self) -> None:
+        """Draws a new order for `it[i]` at once, for both; Keras calls it after an epoch."""
+        with self._mutex:
+            self.images.on_epoch_end()
+            # The order of the images, in case that the masks' generator draws nothing at all.
+            self.masks._move(
+                self.masks._cursor._replace(
+                    index_array=self.images._cursor.index_array,
+                    stream=self.images._cursor.stream,
+                )
+            )
+
+    def close(self) -> None:
+        """Closes both iterators. Delivered arrays stay valid; closing twice is fine."""
+        self.images.close()
+        self.masks.close()
+
+    def __enter__(self) -> PairIterator:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles the two iterators: copies of them start over."""
+        return type(self), (self.images, self.masks)
+
+    @contextlib.contextmanager
+    def _in_step(self, move: Any) -> AnyIterator[None]:
+        """Has both iterators stand at the same place whatever happens to one of them.
+
+        An error passes the batch over for both; an interrupt leaves both before it.
+        """
+        before = self.images._cursor, self.masks._cursor
+        try:
+            yield
+        except Exception:
+            if self.images._cursor is not before[0]:  # it went first
+                self._stand(move(before[0]), move(before[1]))
+            raise
+        except BaseException:
+            self._stand(*before)
+            raise
+
+    def _stand(self, images: Cursor, masks: Cursor) -> None:
+        """Moves both iterators, as far as they are not there yet."""
+        for iterator, cursor in ((self.images, images), (self.masks, masks)):
+            if iterator.total_batches_seen != cursor.total_batches_seen:
+                iterator._move(cursor)
+
+
+def _check_draws(images: Iterator, masks: Iterator) -> None:
+    """Refuses generators that would draw different numbers, or different amounts of them."""
+    first = getattr(images, "image_data_generator", None)
+    second = getattr(masks, "image_data_generator", None)
+    for name in _DRAWS:
+        values = [
+            _plain(getattr(generator, name, None)) for generator in (first, second) if generator
+        ]
+        if len(values) == 2 and values[0] != values[1]:
+            raise ValueError(
+                f"The generators of `images` and `masks` should have the same `{name}`: the random "
+                "draws would not be the same. What is meant for the images alone can be done in "
+                f"their `preprocessing_function`. Received: {values[0]!r} and {values[1]!r}"
+            )
+
+
+def _plain(value: Any) -> Any:
+    """A parameter's value, comparable: a range as a list; nothing at all as False."""
+    if isinstance(value, (tuple, list, np.ndarray)):
+        return list(value)
+    return value or False
+
+
+def _warn_of_changes(masks: Iterator) -> None:
+    """Warns of settings that mix the classes of a mask or make others of them."""
+    interpolation = getattr(masks, "interpolation", "nearest")
+    if interpolation != "nearest":
+        _warn(f"resized with interpolation={interpolation!r}", 'interpolation="nearest"')
+    generator = getattr(masks, "image_data_generator", None)
+    order = getattr(generator, "interpolation_order", 0)
+    if order and any(_plain(getattr(generator, name, 0)) not in (False, [1, 1]) for name in _WARPS):
+        _warn(f"warped with interpolation_order={order}", "interpolation_order=0")
+    for name in ("channel_shift_range", "brightness_range"):
+        if _plain(getattr(generator, name, None)):
+            _warn(f"changed by {name}", "a `preprocessing_function` for the images instead")
+
+
+def _warn(what: str, instead: str) -> None:
+    warnings.warn(
+        f"The masks are {what}: their values would no longer be classes. Use {instead}.",
+        UserWarning,
+        stacklevel=5,
+    )

@@ -1,0 +1,389 @@
+"""patch_keras puts pyloader behind Keras' import paths and brings methods back; nothing remains."""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import pickle
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pyloader
+from pyloader import DirectoryIterator, ImageDataGenerator, patch_keras, unpatch_keras
+
+keras = pytest.importorskip("keras")
+
+PLACES = [
+    "keras.preprocessing.image",
+    "keras.src.legacy.preprocessing.image",
+    "keras._tf_keras.keras.preprocessing.image",
+]
+METHODS = ["fit_generator", "evaluate_generator", "predict_generator"]
+
+
+@pytest.fixture
+def patched() -> Iterator[None]:
+    patch_keras()
+    yield
+    unpatch_keras()
+
+
+@pytest.fixture
+def iterator(class_folders: Path) -> DirectoryIterator:
+    """23 images in 6 batches of 4, the last one of 3; labels are sparse."""
+    return ImageDataGenerator(rescale=1 / 255).flow_from_directory(
+        class_folders, target_size=(8, 8), batch_size=4, class_mode="sparse", verbose=False, seed=1
+    )
+
+
+@pytest.fixture
+def model() -> Any:
+    """A tiny model for `iterator`, patched or not."""
+    layers = keras.layers
+    model = keras.Sequential(
+        [layers.Input((8, 8, 3)), layers.Flatten(), layers.Dense(3, activation="softmax")]
+    )
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+class Recorder(keras.callbacks.Callback):
+    """Counts the steps of each epoch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps: list[int] = []
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.steps.append(0)
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.steps[-1] += 1
+
+
+def snapshot() -> dict[str, dict[str, Any]]:
+    """Everything that a patch might change."""
+    found = {name: dict(vars(sys.modules[name])) for name in PLACES}
+    found["keras.Model"] = dict(vars(keras.Model))
+    found["keras.legacy"] = dict(vars(keras.legacy))
+    found["keras.preprocessing"] = dict(vars(keras.preprocessing))
+    found["modules"] = {name: sys.modules[name] for name in sys.modules if "keras" in name}
+    found["meta_path"] = dict(enumerate(sys.meta_path))
+    return found
+
+
+def run_python(code: str) -> str:
+    """Runs code in an interpreter of its own; what it prints."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("place", [*PLACES, "keras.legacy.preprocessing.image"])
+@pytest.mark.usefixtures("patched")
+def test_every_place_has_our_classes(place: str) -> None:
+    module = importlib.import_module(place)
+    assert module.ImageDataGenerator is ImageDataGenerator
+    assert module.DirectoryIterator is DirectoryIterator
+
+
+@pytest.mark.usefixtures("patched")
+def test_helpers_come_back_as_keras_own(keras_image: ModuleType) -> None:
+    place = keras.preprocessing.image
+    for name in ("random_rotation", "apply_affine_transform", "Iterator"):
+        assert getattr(place, name) is getattr(keras_image, name)
+    assert place.load_img.__module__.startswith("keras.")
+
+
+def test_unpatching_leaves_no_trace() -> None:
+    before = snapshot()
+    patch_keras()
+    importlib.import_module("keras.legacy.preprocessing.image")
+    importlib.import_module("keras_preprocessing.image")
+    assert snapshot() != before
+    unpatch_keras()
+    assert snapshot() == before
+    with pytest.raises(ImportError):
+        importlib.import_module("keras.legacy.preprocessing.image")
+
+
+def test_calling_again_changes_nothing() -> None:
+    before = snapshot()
+    unpatch_keras()
+    assert snapshot() == before
+    patch_keras()
+    once = snapshot()
+    patch_keras()
+    assert snapshot() == once
+    unpatch_keras()
+    assert snapshot() == before
+    unpatch_keras()
+    assert snapshot() == before
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "from keras.preprocessing.image import ImageDataGenerator",
+        "from keras_preprocessing.image import ImageDataGenerator",
+    ],
+)
+def test_keras_may_be_imported_afterwards(statement: str) -> None:
+    code = (
+        "import sys, pyloader; pyloader.patch_keras()\n"
+        "assert not any(name.partition('.')[0] == 'keras' for name in sys.modules)\n"
+        f"{statement}\n"
+        "import keras\n"
+        "assert ImageDataGenerator is pyloader.ImageDataGenerator\n"
+        "assert hasattr(keras.Sequential, 'fit_generator')\n"
+        "pyloader.unpatch_keras()\n"
+        "assert not hasattr(keras.preprocessing.image, 'ImageDataGenerator')\n"
+        "assert not hasattr(keras.Model, 'fit_generator')\n"
+        "for name in ('keras.src.legacy', 'keras._tf_keras.keras'):\n"
+        "    place = sys.modules[name + '.preprocessing.image']\n"
+        "    assert place.ImageDataGenerator.__module__.startswith('keras.'), name\n"
+        "loader = keras.preprocessing.image.__spec__.loader\n"
+        "assert 'exec_module' not in vars(loader)\n"
+    )
+    run_python(code)
+
+
+@pytest.mark.skipif(bool(importlib.util.find_spec("tensorflow")), reason="TensorFlow is there")
+def test_tensorflow_keras_is_keras_where_tensorflow_is_missing() -> None:
+    code = (
+        "import sys, warnings, pyloader; pyloader.patch_keras()\n"
+        "with warnings.catch_warnings(record=True) as caught:\n"
+        "    warnings.simplefilter('always')\n"
+        "    from tensorflow.keras.preprocessing.image import ImageDataGenerator\n"
+        "    import tensorflow as tf, keras\n"
+        "assert [str(w.message)[:28] for w in caught] == ['TensorFlow is not installed:'], caught\n"
+        "assert caught[0].filename == '<string>'\n"
+        "assert ImageDataGenerator is pyloader.ImageDataGenerator\n"
+        "assert tf.keras.layers.Dense is keras.layers.Dense\n"
+        "assert keras._tf_keras.keras.__spec__.name == 'keras._tf_keras.keras'\n"
+        "from keras.src.utils.module_utils import tensorflow\n"
+        "assert not tensorflow.available\n"
+        "try:\n    tf.data\n"
+        "except AttributeError as error:\n    assert 'no `tensorflow.data`' in str(error)\n"
+        "else:\n    raise AssertionError\n"
+        "try:\n    import tensorflow.python\n"
+        "except ModuleNotFoundError as error:\n    assert 'KERAS_BACKEND=jax' in str(error)\n"
+        "else:\n    raise AssertionError\n"
+        "pyloader.unpatch_keras()\n"
+        "assert not any(name.startswith('tensorflow') for name in sys.modules)\n"
+        "assert not tensorflow.available\n"
+    )
+    run_python(code)
+
+
+def test_a_model_has_the_old_methods_only_while_patched(model: Any) -> None:
+    assert not any(hasattr(model, name) for name in METHODS)
+    patch_keras()
+    assert all(hasattr(model, name) for name in METHODS)
+    unpatch_keras()
+    assert not any(hasattr(model, name) for name in METHODS)
+
+
+@pytest.mark.usefixtures("patched")
+@pytest.mark.parametrize("steps", [2, 6, 9, 4.5, None])
+def test_epochs_have_the_steps_they_were_told(
+    model: Any, iterator: DirectoryIterator, steps: float | None
+) -> None:
+    recorder = Recorder()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.fit_generator(
+            iterator, steps_per_epoch=steps, epochs=3, verbose=0, callbacks=[recorder]
+        )
+    assert recorder.steps == [{4.5: 5, None: 6}.get(steps, steps)] * 3
+    assert [str(warning.message) for warning in caught] == [
+        "`Model.fit_generator` is deprecated and will be removed in a future version. "
+        "Please use `Model.fit`, which supports generators."
+    ]
+    assert caught[0].filename == __file__
+
+
+@pytest.mark.usefixtures("patched")
+@pytest.mark.filterwarnings("ignore:`Model")
+def test_passes_follow_each_other_unbroken(model: Any, iterator: DirectoryIterator) -> None:
+    seen: list[Any] = []
+    make_batch = iterator._make_batch
+
+    def spy(images: Any, ids: Any) -> Any:
+        seen.append(ids)
+        return make_batch(images, ids)
+
+    iterator._make_batch = spy  # type: ignore[method-assign]
+    model.fit_generator(iterator, steps_per_epoch=4, epochs=3, verbose=0)
+    for start in (0, 6):
+        assert sorted(np.concatenate(seen[start : start + 6])) == list(range(23))
+
+
+@pytest.mark.usefixtures("patched")
+@pytest.mark.filterwarnings("ignore:`Model")
+def test_every_old_argument_is_understood(model: Any, iterator: DirectoryIterator) -> None:
+    history = model.fit_generator(
+        generator=iterator,
+        steps_per_epoch=3,
+        epochs=4,
+        verbose=0,
+        callbacks=[],
+        validation_data=iter([next(iterator)] * 4),
+        validation_steps=2,
+        validation_freq=2,
+        class_weight={0: 1.0, 1: 2.0, 2: 0.5},
+        max_queue_size=3,
+        workers=2,
+        use_multiprocessing=False,
+        shuffle=False,
+        initial_epoch=1,
+    )
+    assert history.epoch == [1, 2, 3]
+    assert len(history.history["val_loss"]) == 2
+    scores = model.evaluate_generator(
+        iterator, 8, callbacks=None, max_queue_size=1, workers=0, use_multiprocessing=True
+    )
+    assert len(scores) == 2
+    model.fit_generator(iterator, 1, 1, 0, None, next(iterator), 1)
+
+
+@pytest.mark.usefixtures("patched")
+@pytest.mark.filterwarnings("ignore:`Model")
+def test_predictions_are_in_the_order_of_the_files(model: Any, class_folders: Path) -> None:
+    flow = {"target_size": (8, 8), "batch_size": 4, "verbose": False, "shuffle": False}
+    inputs = ImageDataGenerator().flow_from_directory(class_folders, class_mode=None, **flow)
+    next(inputs)  # a pass begun does not matter
+    images = np.concatenate([inputs[place] for place in range(6)])
+    expected = model.predict(images, verbose=0)
+    np.testing.assert_allclose(model.predict_generator(inputs), expected, rtol=1e-5)
+    np.testing.assert_allclose(model.predict_generator(inputs, 3), expected[:12], rtol=1e-5)
+    twice = model.predict_generator(inputs, steps=12, workers=3)
+    np.testing.assert_allclose(twice, np.concatenate([expected, expected]), rtol=1e-5)
+    with_labels = ImageDataGenerator().flow_from_directory(class_folders, **flow)
+    np.testing.assert_allclose(model.predict_generator(with_labels), expected, rtol=1e-5)
+
+
+@pytest.mark.usefixtures("patched")
+@pytest.mark.filterwarnings("ignore:`Model")
+def test_no_batch_of_a_generator_is_lost_or_repeated(iterator: DirectoryIterator) -> None:
+    batches = list(iterator.epoch())
+    unbuilt = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(3, "softmax")])
+    unbuilt.compile("sgd", "sparse_categorical_crossentropy")
+    taken = []
+
+    def generate() -> Any:
+        for number in range(9):
+            taken.append(number)
+            yield batches[number % 6]
+
+    unbuilt.fit_generator(generate(), steps_per_epoch=3, epochs=3, verbose=0)
+    assert taken == list(range(9))
+    with pytest.raises(RuntimeError, match="ran out of data at batch 2"):
+        unbuilt.evaluate_generator(iter(batches[:1]), steps=3)
+
+
+@pytest.mark.usefixtures("patched")
+@pytest.mark.filterwarnings("ignore:`Model")
+def test_an_unshuffled_sequence_comes_in_shuffled_batches(model: Any) -> None:
+    asked: list[Any] = []
+
+    class Numbers(keras.utils.Sequence):
+        def __len__(self) -> int:
+            return 5
+
+        def __getitem__(self, index: int) -> Any:
+            asked.append(index)
+            return np.zeros((1, 8, 8, 3)), np.zeros(1)
+
+        def on_epoch_end(self) -> None:
+            asked.append("end")
+
+    model.fit_generator(Numbers(), steps_per_epoch=4, epochs=2, verbose=0, shuffle=False)
+    assert asked == [0, 1, 2, 3, 4, "end", 0, 1, 2]
+    asked.clear()
+    model.fit_generator(Numbers(), epochs=3, verbose=0)
+    passes = [asked[start : start + 5] for start in (0, 6, 12)]
+    assert all(sorted(numbers) == list(range(5)) for numbers in passes)
+    assert passes[0] != passes[1] or passes[1] != passes[2]
+
+
+@pytest.mark.usefixtures("patched")
+@pytest.mark.filterwarnings("ignore:`Model")
+@pytest.mark.parametrize(
+    ("method", "arguments", "name"),
+    [
+        ("fit_generator", {}, "steps_per_epoch"),
+        ("evaluate_generator", {}, "steps"),
+        ("predict_generator", {}, "steps"),
+        (
+            "fit_generator",
+            {"steps_per_epoch": 1, "validation_data": iter([])},
+            "validation_steps",
+        ),
+    ],
+)
+def test_a_generator_needs_a_number_of_steps(
+    model: Any, method: str, arguments: dict[str, Any], name: str
+) -> None:
+    with pytest.raises(ValueError, match=f"^`{name}=None` is only valid for a generator based on"):
+        getattr(model, method)(iter([]), **arguments)
+    with pytest.raises(TypeError, match=r"^`generator` should be a generator"):
+        getattr(model, method)(3, 1)
+
+
+def test_keras_fits_an_iterator_as_it_is(model: Any, iterator: DirectoryIterator) -> None:
+    history = model.fit(iterator, validation_data=iterator, epochs=2, verbose=0)
+    assert len(history.history["val_loss"]) == 2
+    assert model.predict(iterator, verbose=0).shape == (23, 3)
+
+
+def test_the_look_of_a_pydataset_keeps_python_sane(iterator: DirectoryIterator) -> None:
+    assert isinstance(iterator, keras.utils.PyDataset)
+    assert isinstance(iterator, DirectoryIterator)
+    assert type(iterator) is DirectoryIterator
+    assert iterator.__class__ is iterator.__class__
+    assert issubclass(iterator.__class__, DirectoryIterator)
+    assert iterator.__class__.__qualname__ == "DirectoryIterator"
+    assert not isinstance(iterator, (list, np.ndarray))
+    for twin in (copy.copy(iterator), pickle.loads(pickle.dumps(iterator))):
+        assert type(twin) is DirectoryIterator
+        np.testing.assert_array_equal(next(twin)[0], next(copy.copy(iterator))[0])
+
+
+def test_the_look_needs_no_keras_and_finds_it_later(class_folders: Path) -> None:
+    code = (
+        "import sys, pyloader\n"
+        f"it = pyloader.ImageDataGenerator().flow_from_directory({str(class_folders)!r})\n"
+        "assert it.__class__ is pyloader.DirectoryIterator\n"
+        "assert not isinstance(it, str) and 'keras' not in sys.modules\n"
+        "import keras\n"
+        "assert isinstance(it, keras.utils.PyDataset)\n"
+        "assert isinstance(it, keras.utils.Sequence)\n"
+    )
+    run_python(code)
+
+
+def test_nothing_of_it_is_imported_before_it_is_asked_for() -> None:
+    code = (
+        "import sys, pyloader\n"
+        "print([n for n in sys.modules if 'patch' in n or 'feeds' in n or n == 'pyloader.dataset'])"
+    )
+    assert run_python(code) == "[]\n"
+    for name in ("pair", "patch_keras", "unpatch_keras", "image_dataset_from_directory"):
+        assert name in dir(pyloader)
+    with pytest.raises(AttributeError, match="no attribute 'path_keras'"):
+        pyloader.path_keras  # noqa: B018
