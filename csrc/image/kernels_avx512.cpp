@@ -4,8 +4,10 @@
 #if defined(__x86_64__)
 
 // GCC 12 warns about its own headers (GCC bug 105593).
+#if !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 
 #include <immintrin.h>
 #include <string.h>
