@@ -6,7 +6,13 @@ from pyloader.errors import ImageError
 from pyloader.generator import ImageDataGenerator
 from pyloader.images import load_img
 
-__all__ = ["DirectoryIterator", "ImageDataGenerator", "ImageError", "__version__", "load_img"]
+__all__ = [
+    "DirectoryIterator",
+    "ImageDataGenerator",
+    "ImageError",
+    "__version__",
+    "load_img",
+]
 
 __version__: str = build_info()["version"]
 """The version of the package."""

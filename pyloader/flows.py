@@ -1,0 +1,107 @@
+"""The `flow*` methods of ImageDataGenerator: iterators over image sets."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+from numpy.typing import DTypeLike
+
+from pyloader.directory_iterator import DirectoryIterator
+
+__all__ = ["Flows"]
+
+
+class Flows:
+    """What ImageDataGenerator makes iterators with."""
+
+    data_format: str
+    """"channels_last" or "channels_first"."""
+    dtype: DTypeLike
+    """The dtype of batches."""
+
+    def flow_from_directory(
+        self,
+        directory: str | os.PathLike[str],
+        target_size: Iterable[int] = (256, 256),
+        color_mode: str = "rgb",
+        classes: Iterable[str] | None = None,
+        class_mode: str | None = "categorical",
+        batch_size: int = 32,
+        shuffle: bool = True,
+        seed: int | None = None,
+        save_to_dir: str | os.PathLike[str] | None = None,
+        save_prefix: str = "",
+        save_format: str = "png",
+        follow_links: bool = False,
+        subset: str | None = None,
+        interpolation: str = "nearest",
+        keep_aspect_ratio: bool = False,
+        *,
+        num_threads: int | None = None,
+        prefetch: int | None = None,
+        verbose: bool = True,
+    ) -> DirectoryIterator:
+        """Makes an iterator over the images of a folder with one subfolder per class.
+
+        Args:
+            directory: The folder with the class folders.
+            target_size: (height, width) of the images in pixels. Default (256, 256).
+            color_mode: "rgb" (default), "rgba" or "grayscale".
+            classes: Class folders in label order; None (default): all subdirectories, sorted.
+            class_mode: "categorical" (default), "binary", "sparse", "input" or None.
+            batch_size: Samples of a batch. Default 32.
+            shuffle: Whether each pass has a new random order. Default True.
+            seed: Fixes order and transforms, and makes them Keras'; None (default): drawn from
+                NumPy's global generator.
+            save_to_dir: An existing folder for copies of delivered images, each stretched to the
+                full range of bytes; None (default): none are saved.
+            save_prefix: How the names of saved images begin. Default "".
+            save_format: The ending of their names, and so their format. Default "png".
+            follow_links: Whether to enter links to folders below the class folders. Default False.
+            subset: "training", "validation", or None (default) for all images.
+            interpolation: "nearest" (default), "bilinear", "bicubic", "hamming", "box" or
+                "lanczos".
+            keep_aspect_ratio: Whether to crop the centre to the target's shape. Default False.
+            num_threads: Threads of the native pool; None (default): one for each usable core.
+            prefetch: Batches prepared ahead; None (default): enough to keep all threads busy.
+            verbose: Whether to print how many images were found. Default True.
+
+        Returns:
+            The iterator; see `DirectoryIterator` for shapes and dtypes.
+
+        Raises:
+            ValueError: A value that is not among the possible ones.
+            TypeError: A value of the wrong type.
+            FileNotFoundError: There is no such directory.
+
+        Example:
+            A folder with `red/` and `blue/` in it::
+
+                generator = ImageDataGenerator(rescale=1 / 255, horizontal_flip=True)
+                train = generator.flow_from_directory("data/train", class_mode="binary")
+                images, targets = next(train)  # (32, 256, 256, 3) and (32,), float32
+        """
+        return DirectoryIterator(
+            directory,
+            self,
+            target_size=target_size,
+            color_mode=color_mode,
+            classes=classes,
+            class_mode=class_mode,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            seed=seed,
+            data_format=self.data_format,
+            save_to_dir=save_to_dir,
+            save_prefix=save_prefix,
+            save_format=save_format,
+            follow_links=follow_links,
+            subset=subset,
+            interpolation=interpolation,
+            keep_aspect_ratio=keep_aspect_ratio,
+            dtype=self.dtype,
+            num_threads=num_threads,
+            prefetch=prefetch,
+            verbose=verbose,
+        )
