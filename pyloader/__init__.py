@@ -1,6 +1,7 @@
 """pyloader: Keras' image loading API over a native JPEG pipeline."""
 
 from pyloader._pyloader import build_info
+from pyloader.array_iterator import NumpyArrayIterator
 from pyloader.directory_iterator import DirectoryIterator
 from pyloader.errors import ImageError
 from pyloader.generator import ImageDataGenerator
@@ -10,6 +11,7 @@ __all__ = [
     "DirectoryIterator",
     "ImageDataGenerator",
     "ImageError",
+    "NumpyArrayIterator",
     "__version__",
     "load_img",
 ]

@@ -1,12 +1,14 @@
-"""The `flow*` methods of ImageDataGenerator: iterators over image sets."""
+"""The `flow*` methods of ImageDataGenerator: iterators over arrays and folders."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from numpy.typing import DTypeLike
+from numpy.typing import ArrayLike, DTypeLike
 
+from pyloader.array_iterator import NumpyArrayIterator
 from pyloader.directory_iterator import DirectoryIterator
 
 __all__ = ["Flows"]
@@ -19,6 +21,85 @@ class Flows:
     """"channels_last" or "channels_first"."""
     dtype: DTypeLike
     """The dtype of batches."""
+
+    def flow(
+        self,
+        x: ArrayLike | Sequence[Any],
+        y: ArrayLike | None = None,
+        batch_size: int = 32,
+        shuffle: bool = True,
+        sample_weight: ArrayLike | None = None,
+        seed: int | None = None,
+        save_to_dir: str | os.PathLike[str] | None = None,
+        save_prefix: str = "",
+        save_format: str = "png",
+        ignore_class_split: bool = False,
+        subset: str | None = None,
+        *,
+        num_threads: int | None = None,
+        prefetch: int | None = None,
+        verbose: bool = True,
+    ) -> NumpyArrayIterator:
+        """Makes an iterator over images in an array.
+
+        Args:
+            x: Images, rank 4 in the data format; or (images, further) with one more input or a
+                list of them, each with an entry for every image.
+            y: Targets, an entry for every image; None (default) for none.
+            batch_size: Samples of a batch. Default 32.
+            shuffle: Whether each pass has a new random order. Default True.
+            sample_weight: A weight for every image; None (default) for none.
+            seed: Fixes order and transforms, and makes them Keras'; None (default): drawn from
+                NumPy's global generator.
+            save_to_dir: An existing folder for copies of delivered images, each stretched to the
+                full range of bytes; None (default): none are saved.
+            save_prefix: How the names of saved images begin. Default "".
+            save_format: The ending of their names, and so their format. Default "png".
+            ignore_class_split: Whether the subsets may have different classes. Default False.
+            subset: "validation" for the first part by `validation_split`, "training" for the
+                rest, None (default) for all.
+            num_threads: Threads of the native pool; None (default): one for each usable core.
+            prefetch: Batches prepared ahead; None (default): enough to keep all threads busy.
+            verbose: Without effect: there is nothing to print.
+
+        Returns:
+            The iterator; see `NumpyArrayIterator` for shapes and dtypes.
+
+        Raises:
+            ValueError: Lengths differ, the images do not have rank 4, the subsets have different
+                classes, or there is no such subset.
+
+        Warns:
+            UserWarning: The images do not have 1, 3 or 4 channels.
+
+        Example:
+            >>> import numpy as np
+            >>> from pyloader import ImageDataGenerator
+            >>> generator = ImageDataGenerator(rescale=1 / 255, rotation_range=20)
+            >>> x, y = np.zeros((10, 32, 32, 3), np.uint8), np.arange(10)
+            >>> images, targets = next(generator.flow(x, y, batch_size=4, seed=1))
+            >>> images.shape, images.dtype, targets
+            ((4, 32, 32, 3), dtype('float32'), array([2, 9, 6, 4]))
+        """
+        return NumpyArrayIterator(
+            x,
+            y,
+            self,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            sample_weight=sample_weight,
+            seed=seed,
+            data_format=self.data_format,
+            save_to_dir=save_to_dir,
+            save_prefix=save_prefix,
+            save_format=save_format,
+            subset=subset,
+            ignore_class_split=ignore_class_split,
+            dtype=self.dtype,
+            num_threads=num_threads,
+            prefetch=prefetch,
+            verbose=verbose,
+        )
 
     def flow_from_directory(
         self,

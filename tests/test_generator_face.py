@@ -16,6 +16,7 @@ import pyloader
 from pyloader import (
     DirectoryIterator,
     ImageDataGenerator,
+    NumpyArrayIterator,
 )
 
 _VALID: list[dict[str, Any]] = [
@@ -124,6 +125,7 @@ def _parameters(function: Any) -> list[tuple[str, Any]]:
     "name",
     [
         "ImageDataGenerator",
+        "ImageDataGenerator.flow",
         "ImageDataGenerator.flow_from_directory",
         "ImageDataGenerator.fit",
         "ImageDataGenerator.standardize",
@@ -131,6 +133,7 @@ def _parameters(function: Any) -> list[tuple[str, Any]]:
         "ImageDataGenerator.apply_transform",
         "ImageDataGenerator.random_transform",
         "DirectoryIterator",
+        "NumpyArrayIterator",
     ],
 )
 def test_parameters_are_keras_in_order_and_default(keras_image: ModuleType, name: str) -> None:
@@ -147,8 +150,10 @@ _POOL = [("num_threads", None), ("prefetch", None), ("verbose", True)]
     ("function", "expected"),
     [
         (ImageDataGenerator, [("shift_axes", "keras")]),
+        (ImageDataGenerator.flow, _POOL),
         (ImageDataGenerator.flow_from_directory, _POOL),
         (DirectoryIterator, _POOL),
+        (NumpyArrayIterator, _POOL),
     ],
 )
 def test_our_own_parameters_are_keyword_only(function: Any, expected: list[Any]) -> None:
