@@ -14,6 +14,7 @@ import pytest
 
 import pyloader
 from pyloader import (
+    DataFrameIterator,
     DirectoryIterator,
     ImageDataGenerator,
     NumpyArrayIterator,
@@ -127,12 +128,14 @@ def _parameters(function: Any) -> list[tuple[str, Any]]:
         "ImageDataGenerator",
         "ImageDataGenerator.flow",
         "ImageDataGenerator.flow_from_directory",
+        "ImageDataGenerator.flow_from_dataframe",
         "ImageDataGenerator.fit",
         "ImageDataGenerator.standardize",
         "ImageDataGenerator.get_random_transform",
         "ImageDataGenerator.apply_transform",
         "ImageDataGenerator.random_transform",
         "DirectoryIterator",
+        "DataFrameIterator",
         "NumpyArrayIterator",
     ],
 )
@@ -152,7 +155,9 @@ _POOL = [("num_threads", None), ("prefetch", None), ("verbose", True)]
         (ImageDataGenerator, [("shift_axes", "keras")]),
         (ImageDataGenerator.flow, _POOL),
         (ImageDataGenerator.flow_from_directory, _POOL),
+        (ImageDataGenerator.flow_from_dataframe, [("keep_aspect_ratio", False), *_POOL]),
         (DirectoryIterator, _POOL),
+        (DataFrameIterator, _POOL),
         (NumpyArrayIterator, _POOL),
     ],
 )
