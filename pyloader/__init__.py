@@ -6,6 +6,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from pyloader._pyloader import build_info
+from pyloader.array_iterator import NumpyArrayIterator
+from pyloader.dataframe_iterator import DataFrameIterator
 from pyloader.directory_iterator import DirectoryIterator
 from pyloader.errors import ImageError
 from pyloader.generator import ImageDataGenerator
@@ -17,9 +19,11 @@ if TYPE_CHECKING:
     from pyloader.pairs import pair
 
 __all__ = [
+    "DataFrameIterator",
     "DirectoryIterator",
     "ImageDataGenerator",
     "ImageError",
+    "NumpyArrayIterator",
     "__version__",
     "image_dataset_from_directory",
     "load_img",

@@ -10,21 +10,33 @@ class SampleHooks(Protocol):
     """What the pool asks of Python, called from its threads with the GIL held."""
 
     has_finish: bool
-    """True when every sample must pass through `finish` (a preprocessing_function is set)."""
+    """True when every sample must pass through `finish`, after the resize and, with
+    `native_transform`, after its transform."""
 
-    def decode_other(self, content: bytes, out: NDArray[Any] | None) -> NDArray[np.uint8] | None:
+    native_transform: bool
+    """True when the core applies the transform row before `finish`; else `finish` does."""
+
+    def decode_other(
+        self, content: bytes, out: NDArray[Any] | None, transform: NDArray[np.float64] | None
+    ) -> NDArray[np.uint8] | None:
         """Decodes an encoded image that is not a JPEG.
 
         Returns (H, W, C) uint8 at its natural size, C as the loader's colour mode wants it; the
-        core resizes and stores it. Or, for images deeper than 8 bits, writes the finished sample
-        to `out`, a view of the sample's place in the batch, and returns None.
+        core resizes, transforms and stores it. Or, for images deeper than 8 bits, writes the
+        finished sample, transformed by `transform`, to `out`, a view of the sample's place in the
+        batch, and returns None.
         Raises OSError for content that cannot be decoded; anything else it raises reaches the
         caller of `wait`.
         """
 
-    def finish(self, image: NDArray[np.float32], out: NDArray[Any]) -> None:
-        """Applies the user's preprocessing_function to one resized image (an array of its own, in
-        the batch's layout) and writes the result to `out`, its place in the batch."""
+    def finish(
+        self,
+        image: NDArray[np.float32],
+        out: NDArray[Any],
+        transform: NDArray[np.float64] | None,
+    ) -> None:
+        """Transforms by `transform`, unless None, standardises one resized image (an array of its
+        own, in the batch's layout) and writes the result to `out`, its place in the batch."""
 
 class Loader:
     """A pool of threads and a ring of batch slots over one list of image files.
@@ -46,9 +58,21 @@ class Loader:
         store_table: NDArray[Any],  # (256,): the batch value of every byte, in the batch's dtype
         num_threads: int,
         depth: int,
+        array: NDArray[np.float32] | None = None,  # instead of paths: rank 4 in the batch's layout
+        fill_mode: str = "nearest",  # nearest constant reflect wrap
+        cval: float = 0.0,
+        order: int = 1,  # 0 or 1
+        rescale: float = 0.0,  # 0.0: none; has its part in store_table too
+        samplewise_center: bool = False,
+        samplewise_std: bool = False,
+        mean: NDArray[np.float64] | None = None,  # what is subtracted: (C,), or (H, W, C)
+        std: NDArray[np.float64] | None = None,  # what is divided by, likewise
     ) -> None: ...
-    def submit(self, indices: NDArray[np.int64]) -> int:
-        """Queues one batch (1 or more positions in `paths`, in order) and returns its ticket at
+    def submit(
+        self, indices: NDArray[np.int64], transforms: NDArray[np.float64] | None = None
+    ) -> int:
+        """Queues one batch (1 or more positions in `paths` or `array`, in order), with a transform
+        row for each (`pyloader.transforms`, (k, 11), C-contiguous), and returns its ticket at
         once. Work starts when a slot is free: at most `depth` batches are being filled or wait
         to be fetched."""
 
@@ -90,6 +114,17 @@ def load_image(
 ) -> NDArray[np.uint8] | None:
     """One image, (H, W, C) uint8, on the calling thread; None when `hooks.decode_other` returned
     None (a deep image, which the caller decodes itself). Raises ImageError."""
+
+def transform_image(
+    image: NDArray[np.float32],
+    transform: NDArray[np.float64],
+    *,
+    channels_first: bool,
+    fill_mode: str,
+    cval: float,
+    order: int,
+) -> NDArray[np.float32]:
+    """One image of rank 3 transformed by one row, (11,): a new array of the same shape."""
 
 def build_info() -> dict[str, Any]:
     """version, compiler, simd (level in use), simd_available, libjpeg_turbo (version linked at

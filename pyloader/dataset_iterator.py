@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyloader.arguments import CHANNELS
+from pyloader.drawing import Drawing, Drawn
 from pyloader.iterators import Iterator
 from pyloader.loading import LoaderSettings
+from pyloader.standardization import Standardization
 
 __all__ = ["ImageDataset"]
 
@@ -115,7 +117,7 @@ class ImageDataset(Iterator):
         """Pickles the constructor's arguments: a copy begins at the beginning."""
         return _rebuild, (type(self), self._arguments)
 
-    def _image_files(self) -> list[str]:
+    def _source(self) -> list[str]:
         return self.file_paths
 
     def _settings_key(self) -> tuple[Any, ...]:
@@ -130,14 +132,21 @@ class ImageDataset(Iterator):
             keep_aspect_ratio=self._crop,
             channels_first=self._channels_first,
             dtype=np.dtype("float32"),
-            rescale=None,
-            preprocessing_function=None,
+            standardization=Standardization(),
+            transforms=False,
+            fill_mode="nearest",
+            cval=0.0,
+            order=1,
+            own_transform=None,
             num_threads=num_threads,
             depth=depth,
             pad_to_aspect_ratio=self._pad,
         )
 
-    def _make_batch(self, images: NDArray[Any] | None, ids: NDArray[np.int64]) -> Any:
+    def _drawing(self) -> Drawing:
+        return Drawing(None)  # images are not changed at random
+
+    def _make_batch(self, images: NDArray[Any] | None, ids: NDArray[np.int64], drawn: Drawn) -> Any:
         if images is None:
             images = np.zeros((0, *self._image_shape()), dtype="float32")
         targets = None if self._targets is None else self._targets[ids]
@@ -149,10 +158,6 @@ class ImageDataset(Iterator):
         channels = (CHANNELS[self._color_mode],)
         size = self._image_size
         return channels + size if self._channels_first else size + channels
-
-    def _draw_parameters(self, random: np.random.RandomState, images: int) -> object:
-        """Draws nothing: images are not changed at random."""
-        return None
 
 
 def _targets_of_all(labels: Any, label_mode: str | None, num_classes: int) -> NDArray[Any] | None:

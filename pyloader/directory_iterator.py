@@ -12,6 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 from pyloader import discovery
 from pyloader.arguments import check_count
 from pyloader.file_iterator import FileIterator
+from pyloader.lifecycle import rebuild
 
 __all__ = ["DirectoryIterator"]
 
@@ -36,9 +37,10 @@ class DirectoryIterator(FileIterator):
         shuffle: Whether each pass has a new random order. Default True.
         seed: Fixes the order; None (default): drawn from NumPy's global generator.
         data_format: "channels_last" (the default, None) or "channels_first".
-        save_to_dir: Not implemented yet; None.
-        save_prefix: For `save_to_dir`. Default "".
-        save_format: For `save_to_dir`. Default "png".
+        save_to_dir: An existing folder for copies of delivered images, each stretched to the full
+            range of bytes; None (default): none are saved.
+        save_prefix: How the names of saved images begin. Default "".
+        save_format: The ending of their names, and so their format. Default "png".
         follow_links: Whether to enter links to folders below the class folders. Default False.
         subset: "training", "validation", or None (default) for all images.
         interpolation: "nearest" (default), "bilinear", "bicubic", "hamming", "box" or "lanczos".
@@ -52,10 +54,10 @@ class DirectoryIterator(FileIterator):
         ValueError: A value that is not among the possible ones.
         TypeError: A value of the wrong type.
         FileNotFoundError: There is no such directory.
-        NotImplementedError: Something that this version cannot do yet.
 
     Warns:
-        UserWarning: For each file that ends in `.tiff`.
+        UserWarning: For each file that ends in `.tiff`. With every batch, while the generator
+            asks for statistics that were not fitted.
     """
 
     allowed_class_modes = {"categorical", "binary", "sparse", "input", None}  # noqa: RUF012
@@ -66,6 +68,8 @@ class DirectoryIterator(FileIterator):
     """Number of images found."""
     num_classes: int
     """Number of class folders."""
+    classes: NDArray[np.int32]
+    """The label of each sample, (n,)."""
     filenames: list[str]
     """The files, relative to `directory`, in dataset order."""
 
@@ -81,7 +85,7 @@ class DirectoryIterator(FileIterator):
         shuffle: bool = True,
         seed: int | None = None,
         data_format: str | None = None,
-        save_to_dir: str | None = None,
+        save_to_dir: str | os.PathLike[str] | None = None,
         save_prefix: str = "",
         save_format: str = "png",
         follow_links: bool = False,
@@ -165,9 +169,4 @@ class DirectoryIterator(FileIterator):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles the constructor's arguments: a copy looks for the files anew and starts over."""
-        return _rebuild, (type(self), self._arguments)
-
-
-def _rebuild(cls: type[DirectoryIterator], arguments: dict[str, Any]) -> DirectoryIterator:
-    """Makes a pickled iterator again, without printing."""
-    return cls(**arguments, verbose=False)
+        return rebuild, (type(self), self._arguments)

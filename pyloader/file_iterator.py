@@ -3,61 +3,39 @@
 from __future__ import annotations
 
 import operator
+import os
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from pyloader.arguments import CHANNELS, check_interpolation, check_target_size
-from pyloader.iterators import Iterator
+from pyloader.image_iterator import ImageIterator
 from pyloader.labels import class_targets
-from pyloader.loading import LoaderSettings
-from pyloader.order import draw_flips, draw_nothing
-from pyloader.unsupported import SWITCHES, refuse_unsupported
 
 __all__ = ["FileIterator"]
 
-# Read before every batch, so by C: the attributes that decide what a batch looks like.
-_own_settings = operator.attrgetter(
-    "target_size",
-    "color_mode",
-    "interpolation",
-    "keep_aspect_ratio",
-    "data_format",
-    "dtype",
-    "save_to_dir",
-    "image_data_generator",
-)
-_generator_settings = operator.attrgetter(
-    "rescale", "preprocessing_function", *SWITCHES, "brightness_range", "zoom_range"
+_CLASS_MODES = frozenset({"categorical", "binary", "sparse"})
+
+_file_settings = operator.attrgetter(
+    "target_size", "color_mode", "interpolation", "keep_aspect_ratio"
 )
 
 
-class FileIterator(Iterator):
+class FileIterator(ImageIterator):
     """An iterator over image files: holds what Keras' `BatchFromFilesMixin` holds.
 
-    Every attribute may be assigned at any time and holds from the next batch on. A subclass calls
-    `_set_processing` before it looks for its files, then `Iterator.__init__`.
+    A subclass calls `_set_processing` before it looks for its files, then `Iterator.__init__`.
     """
 
-    image_data_generator: Any
-    """The ImageDataGenerator, or None for images as they are."""
     target_size: tuple[int, ...]
     """(height, width) of the images in pixels."""
     color_mode: str
     """"grayscale", "rgb" or "rgba"."""
-    data_format: str
-    """"channels_last" or "channels_first"."""
     image_shape: tuple[int, ...]
     """The shape of one image of a batch."""
-    save_to_dir: str | None
-    """Where to save delivered images; None: nowhere."""
-    save_prefix: str
-    """How the names of saved images begin."""
-    save_format: str
-    """The format of saved images."""
     interpolation: str
     """The filter for images of another size than `target_size`."""
     keep_aspect_ratio: bool
@@ -70,10 +48,8 @@ class FileIterator(Iterator):
     """What the targets are."""
     class_indices: dict[str, int]
     """Class name to label."""
-    classes: NDArray[np.int32]
-    """The label of each sample, (n,)."""
-    dtype: DTypeLike
-    """The dtype of images and targets."""
+    classes: Any
+    """The label of each sample, n of them; a label may be a list of labels."""
 
     @property
     @abstractmethod
@@ -96,7 +72,7 @@ class FileIterator(Iterator):
         target_size: Iterable[int],
         color_mode: str,
         data_format: str,
-        save_to_dir: str | None,
+        save_to_dir: str | os.PathLike[str] | None,
         save_prefix: str,
         save_format: str,
         subset: str | None,
@@ -108,7 +84,6 @@ class FileIterator(Iterator):
         Raises:
             TypeError: `target_size` is not iterable.
             ValueError: A value that is not among the possible ones.
-            NotImplementedError: Something that this version cannot do yet.
         """
         self.image_data_generator = image_data_generator
         self.target_size = tuple(target_size)
@@ -135,60 +110,47 @@ class FileIterator(Iterator):
             )
         check_target_size(self.target_size)
         check_interpolation(interpolation)
-        self._refuse_unsupported()
 
-    def _refuse_unsupported(self) -> None:
-        refuse_unsupported(self.image_data_generator)
-        if self.save_to_dir:
-            raise NotImplementedError(
-                "`save_to_dir` is not implemented yet in this version of pyloader: leave it None. "
-                f"Received: {self.save_to_dir!r}"
-            )
-
-    def _image_files(self) -> list[str]:
+    def _source(self) -> list[str]:
         return self.filepaths
 
     def _settings_key(self) -> tuple[Any, ...]:
-        generator = self.image_data_generator
-        if generator is None:
-            return _own_settings(self)
-        return _own_settings(self) + _generator_settings(generator)
+        return (*_file_settings(self), *super()._settings_key())
 
-    def _loader_settings(self, num_threads: int, depth: int) -> LoaderSettings:
-        self._refuse_unsupported()
-        height, width = check_target_size(self.target_size)
+    def _file_settings(self) -> tuple[str, str, bool]:
         check_interpolation(self.interpolation)
-        generator = self.image_data_generator
-        return LoaderSettings(
-            height=height,
-            width=width,
-            color_mode=self.color_mode,
-            interpolation=self.interpolation,
-            keep_aspect_ratio=bool(self.keep_aspect_ratio),
-            channels_first=self.data_format == "channels_first",
-            dtype=np.dtype(self.dtype),
-            rescale=generator.rescale if generator else None,
-            preprocessing_function=generator.preprocessing_function if generator else None,
-            num_threads=num_threads,
-            depth=depth,
-        )
+        return self.color_mode, self.interpolation, bool(self.keep_aspect_ratio)
 
-    def _make_batch(self, images: NDArray[Any] | None, ids: NDArray[np.int64]) -> Any:
+    def _single_image_shape(self) -> tuple[int, ...]:
+        size = check_target_size(self.target_size)
+        channels = CHANNELS[self.color_mode]
+        return (*size, channels) if self.data_format == "channels_last" else (channels, *size)
+
+    def _make_output(self, images: NDArray[Any], ids: NDArray[np.int64]) -> Any:
         """Images alone for class_mode None, else (images, targets) or with weights as third."""
-        if images is None:
-            images = np.zeros((0, *self.image_shape), dtype=self.dtype)
-        targets = class_targets(
-            self.class_mode, images, self.classes[ids], len(self.class_indices), self.dtype
-        )
+        targets = self._make_targets(images, ids)
         if targets is None:
             return images
         if self.sample_weight is None:
             return images, targets
         return images, targets, self.sample_weight[ids]
 
-    def _draw_parameters(self, random: np.random.RandomState, images: int) -> object:
-        draw = draw_flips if self.image_data_generator else draw_nothing
-        return draw(random, images)
+    def _make_targets(self, images: NDArray[Any], ids: NDArray[np.int64]) -> Any:
+        """The targets by class mode; None for none."""
+        return class_targets(
+            self.class_mode,
+            images,
+            self._labels_of(ids) if self.class_mode in _CLASS_MODES else (),
+            len(self.class_indices) if self.class_mode == "categorical" else 0,
+            self.dtype,
+        )
+
+    def _labels_of(self, ids: NDArray[np.int64]) -> Sequence[Any] | NDArray[Any]:
+        """The labels of a batch's samples."""
+        classes = self.classes
+        if isinstance(classes, np.ndarray):
+            return classes[ids]
+        return [classes[index] for index in ids]
 
 
 def _split_of(subset: str | None, generator: Any) -> tuple[float, float] | None:

@@ -2,46 +2,68 @@
 
 from __future__ import annotations
 
-import os
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
-from numpy.typing import DTypeLike, NDArray
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from pyloader.directory_iterator import DirectoryIterator
-from pyloader.sample_hooks import PreprocessingFunction
-from pyloader.unsupported import refuse_unsupported
+from pyloader.custom import as_global_generator
+from pyloader.drawing import Random, draw_one, ranges_of
+from pyloader.flows import Flows
+from pyloader.standardization import (
+    PreprocessingFunction,
+    fit_statistics,
+    standardization_of,
+    unfitted_statistics,
+)
+from pyloader.transforms import apply_row, table_of, transform_rows
 
 __all__ = ["ImageDataGenerator"]
 
 
-class ImageDataGenerator:
+class ImageDataGenerator(Flows):
     """Says what happens to images on their way into batches; makes iterators over image sets.
 
     Parameters, defaults, warnings, errors and attributes are those of Keras 3. Everything that
-    the constructor stores may be assigned later and holds from the next batch on.
+    the constructor stores may be assigned later and holds from the next batch on. Subclasses may
+    override `get_random_transform`, `apply_transform` and `standardize`: iterators call them, for
+    batches prepared ahead too, the latter two on the pool's threads.
 
     Args:
-        featurewise_center: Not implemented yet; False.
-        samplewise_center: Not implemented yet; False.
-        featurewise_std_normalization: Not implemented yet; False.
-        samplewise_std_normalization: Not implemented yet; False.
-        zca_whitening: Not implemented yet; False.
-        zca_epsilon: For `zca_whitening`. Default 1e-6.
-        rotation_range: Not implemented yet; 0.
-        width_shift_range: Not implemented yet; 0.0.
-        height_shift_range: Not implemented yet; 0.0.
-        brightness_range: Not implemented yet; None.
-        shear_range: Not implemented yet; 0.0.
-        zoom_range: Not implemented yet; 0.0.
-        channel_shift_range: Not implemented yet; 0.0.
-        fill_mode: For shifts, rotation, shear and zoom. Default "nearest".
-        cval: For `fill_mode="constant"`. Default 0.0.
-        horizontal_flip: Not implemented yet; False.
-        vertical_flip: Not implemented yet; False.
-        rescale: Factor for every value, after everything else; None (default) or 0 for none.
-        preprocessing_function: Called with each image after resizing and before `rescale`: one
+        featurewise_center: Whether to subtract the mean of each channel that `fit` found.
+            Default False, and so for the following ones.
+        samplewise_center: Whether to subtract each image's mean over all its values.
+        featurewise_std_normalization: Whether to divide by the standard deviation of each channel
+            that `fit` found, plus 1e-6; switches `featurewise_center` on.
+        samplewise_std_normalization: Whether to divide by each image's standard deviation, plus
+            1e-6; switches `samplewise_center` on.
+        zca_whitening: Whether to whiten with the matrix that `fit` found; switches
+            `featurewise_center` on and `featurewise_std_normalization` off.
+        zca_epsilon: Added to the singular values in `fit`. Default 1e-6.
+        rotation_range: Greatest rotation in degrees, in both directions. Default 0.
+        width_shift_range: Greatest shift. A float below 1 is a fraction of the image's side, from
+            1 on a number of pixels; an int i stands for whole pixels from 1 - i to i - 1; of a list
+            of shifts one is taken, with a random sign. As in Keras the images move vertically, see
+            `shift_axes`. Default 0.0.
+        height_shift_range: The same for the other axis. Default 0.0.
+        brightness_range: Two factors to draw one from that values are multiplied with, as bytes:
+            fractions are cut off, and what is not within [0, 255] is stretched to it and back.
+            None (default) for none. Works for "channels_first" too, unlike in Keras.
+        shear_range: Greatest shear angle in degrees, in both directions. Default 0.0.
+        zoom_range: Two factors to draw one from for each axis, or a float z for [1 - z, 1 + z];
+            below 1 magnifies. Default 0.0.
+        channel_shift_range: Greatest value to add to all values of an image, which stay within
+            the image's least and greatest. Default 0.0.
+        fill_mode: What lies beyond the edge of a warped image: "nearest" (default), "constant",
+            "reflect" or "wrap"; other modes of `scipy.ndimage` work too, slowly.
+        cval: The value there for "constant". Default 0.0.
+        horizontal_flip: Whether to flip images horizontally, with probability 1/2.
+        vertical_flip: Whether to flip images vertically, with probability 1/2.
+        rescale: Factor for every value, after the transform; None (default) or 0 for none.
+        preprocessing_function: Called with each image after its transform and before `rescale`: one
             float32 array of rank 3 in the data format; returns an array of the same shape. It
             runs on the pool's threads, one call at a time under the GIL, for batches prepared
             ahead too. None (default) for none.
@@ -49,12 +71,15 @@ class ImageDataGenerator:
             "channels_first".
         validation_split: Part of the images kept for `subset="validation"`, strictly between 0
             and 1; 0.0 (default) for no split.
-        interpolation_order: Spline order of shifts, rotation, shear and zoom. Default 1.
+        interpolation_order: Spline order of rotation, shifts, shear and zoom, which are one
+            warp: 0 or 1 (default); 2 to 5 by SciPy, slowly.
         dtype: The dtype of batches; None: "float32".
+        shift_axes: "keras" (default): `height_shift_range` moves images horizontally, by fractions
+            of the height, and `width_shift_range` vertically, by fractions of the width, as they
+            do in Keras. "corrected": each moves along its own axis.
 
     Raises:
         ValueError: A value that is not among the possible ones.
-        NotImplementedError: A parameter that this version does not support yet.
 
     Warns:
         UserWarning: A parameter that switches on another one.
@@ -98,6 +123,8 @@ class ImageDataGenerator:
         validation_split: float = 0.0,
         interpolation_order: int = 1,
         dtype: DTypeLike | None = None,
+        *,
+        shift_axes: str = "keras",
     ) -> None:
         self.featurewise_center = featurewise_center
         self.samplewise_center = samplewise_center
@@ -139,92 +166,151 @@ class ImageDataGenerator:
                 f"Received: {brightness_range}"
             )
         self.brightness_range = brightness_range
-        refuse_unsupported(self)
+        if shift_axes not in {"keras", "corrected"}:
+            raise ValueError(
+                f'`shift_axes` should be "keras" or "corrected". Received: {shift_axes!r}'
+            )
+        self.shift_axes = shift_axes
 
-    def flow_from_directory(
-        self,
-        directory: str | os.PathLike[str],
-        target_size: Iterable[int] = (256, 256),
-        color_mode: str = "rgb",
-        classes: Iterable[str] | None = None,
-        class_mode: str | None = "categorical",
-        batch_size: int = 32,
-        shuffle: bool = True,
-        seed: int | None = None,
-        save_to_dir: str | None = None,
-        save_prefix: str = "",
-        save_format: str = "png",
-        follow_links: bool = False,
-        subset: str | None = None,
-        interpolation: str = "nearest",
-        keep_aspect_ratio: bool = False,
-        *,
-        num_threads: int | None = None,
-        prefetch: int | None = None,
-        verbose: bool = True,
-    ) -> DirectoryIterator:
-        """Makes an iterator over the images of a folder with one subfolder per class.
+    def fit(
+        self, x: ArrayLike, augment: bool = False, rounds: int = 1, seed: int | None = None
+    ) -> None:
+        """Finds the statistics for `featurewise_center`, `featurewise_std_normalization` and ZCA.
+
+        `rescale` applies first; `preprocessing_function` does not apply, as in Keras.
 
         Args:
-            directory: The folder with the class folders.
-            target_size: (height, width) of the images in pixels. Default (256, 256).
-            color_mode: "rgb" (default), "rgba" or "grayscale".
-            classes: Class folders in label order; None (default): all subdirectories, sorted.
-            class_mode: "categorical" (default), "binary", "sparse", "input" or None.
-            batch_size: Samples of a batch. Default 32.
-            shuffle: Whether each pass has a new random order. Default True.
-            seed: Fixes the order; None (default): drawn from NumPy's global generator.
-            save_to_dir: Not implemented yet; None.
-            save_prefix: For `save_to_dir`. Default "".
-            save_format: For `save_to_dir`. Default "png".
-            follow_links: Whether to enter links to folders below the class folders. Default False.
-            subset: "training", "validation", or None (default) for all images.
-            interpolation: "nearest" (default), "bilinear", "bicubic", "hamming", "box" or
-                "lanczos".
-            keep_aspect_ratio: Whether to crop the centre to the target's shape. Default False.
-            num_threads: Threads of the native pool; None (default): one for each usable core.
-            prefetch: Batches prepared ahead; None (default): enough to keep all threads busy.
-            verbose: Whether to print how many images were found. Default True.
-
-        Returns:
-            The iterator; see `DirectoryIterator` for shapes and dtypes.
+            x: Sample images, rank 4, in the data format; not changed.
+            augment: Whether to use randomly transformed samples. Default False.
+            rounds: How often every sample is transformed for that. Default 1.
+            seed: Fixes the transforms; None (default): drawn from NumPy's global generator.
 
         Raises:
-            ValueError: A value that is not among the possible ones.
-            TypeError: A value of the wrong type.
-            FileNotFoundError: There is no such directory.
-            NotImplementedError: Something that this version cannot do yet.
+            ValueError: `x` does not have rank 4.
 
-        Example:
-            A folder with `red/` and `blue/` in it::
-
-                generator = ImageDataGenerator(rescale=1 / 255)
-                train = generator.flow_from_directory("data/train", class_mode="binary")
-                images, targets = next(train)  # (32, 256, 256, 3) and (32,), float32
+        Warns:
+            UserWarning: `x` does not have 1, 3 or 4 channels.
         """
-        return DirectoryIterator(
-            directory,
-            self,
-            target_size=target_size,
-            color_mode=color_mode,
-            classes=classes,
-            class_mode=class_mode,
-            batch_size=batch_size,
-            shuffle=shuffle,
-            seed=seed,
-            data_format=self.data_format,
-            save_to_dir=save_to_dir,
-            save_prefix=save_prefix,
-            save_format=save_format,
-            follow_links=follow_links,
-            subset=subset,
-            interpolation=interpolation,
-            keep_aspect_ratio=keep_aspect_ratio,
-            dtype=self.dtype,
-            num_threads=num_threads,
-            prefetch=prefetch,
-            verbose=verbose,
+        x = np.array(x, dtype=self.dtype)
+        if x.ndim != 4:
+            raise ValueError(
+                f"Input to `.fit()` should have rank 4. Got array with shape: {x.shape}"
+            )
+        channels = x.shape[self.channel_axis]
+        if channels not in {1, 3, 4}:
+            warnings.warn(
+                "Expected input to be images (as Numpy array) following the data format "
+                f'convention "{self.data_format}" (channels on axis {self.channel_axis}), i.e. '
+                f"expected either 1, 3 or 4 channels on axis {self.channel_axis}. However, it was "
+                f"passed an array with shape {x.shape} ({channels} channels).",
+                UserWarning,
+                stacklevel=2,
+            )
+        if self.rescale:
+            x *= self.rescale
+        if augment:
+            samples = np.zeros((rounds * len(x), *x.shape[1:]), dtype=self.dtype)
+            private = (
+                nullcontext() if seed is None else as_global_generator(np.random.RandomState(seed))
+            )
+            with private:
+                for position in range(len(samples)):
+                    samples[position] = self.random_transform(x[position % len(x)])
+            x = samples
+        found = fit_statistics(
+            x,
+            channel_axis=self.channel_axis,
+            center=bool(self.featurewise_center),
+            std=bool(self.featurewise_std_normalization),
+            whitening=bool(self.zca_whitening),
+            zca_epsilon=self.zca_epsilon,
         )
+        self.mean = self.mean if found.mean is None else found.mean
+        self.std = self.std if found.std is None else found.std
+        if found.whitening is not None:
+            self.zca_whitening_matrix = found.whitening
+
+    def standardize(self, x: NDArray[Any]) -> NDArray[Any]:
+        """Applies `preprocessing_function`, `rescale` and every normalisation, in this order.
+
+        Args:
+            x: One image or a batch, in the data format; changed in place where NumPy can.
+
+        Returns:
+            The values, of the same shape: `x` itself, unless a function or ZCA made a new array.
+
+        Raises:
+            TypeError: A step's result does not fit the dtype, such as a factor for bytes.
+
+        Warns:
+            UserWarning: Statistics that are asked for were not fitted; the step is left out.
+        """
+        result: NDArray[Any] = standardization_of(self).apply(x)
+        for text in unfitted_statistics(self):
+            warnings.warn(text, UserWarning, stacklevel=2)
+        return result
+
+    def get_random_transform(
+        self, img_shape: Sequence[int], seed: int | None = None
+    ) -> dict[str, Any]:
+        """Draws the parameters of a random transform.
+
+        Args:
+            img_shape: Shape of the image, rank 3, in the data format.
+            seed: Fixes the draw; None (default): from NumPy's global generator. With a seed that
+                generator is left alone (Keras reseeds it).
+
+        Returns:
+            `theta` and `shear` in degrees, `tx` and `ty` in pixels, `zx` and `zy` factors,
+            `flip_horizontal` and `flip_vertical` 0 or 1, `channel_shift_intensity` and
+            `brightness`, which are None where there is none.
+        """
+        random: Random = np.random if seed is None else np.random.RandomState(seed)
+        height, width = img_shape[self.row_axis - 1], img_shape[self.col_axis - 1]
+        return draw_one(ranges_of(self), random, height, width)
+
+    def apply_transform(
+        self, x: NDArray[Any], transform_parameters: Mapping[str, Any]
+    ) -> NDArray[Any]:
+        """Transforms one image: warp, channel shift, flips and brightness, in this order.
+
+        Args:
+            x: The image, rank 3, in the data format; not changed.
+            transform_parameters: As from `get_random_transform`; what is missing changes nothing.
+
+        Returns:
+            The image, of the same shape: `x` itself where nothing changes. float32 images give
+            float32 ones.
+
+        Raises:
+            ValueError: `x` does not have rank 3, or its brightness is to change and it does not
+                have 1, 3 or 4 channels.
+            ImportError: SciPy is needed and not installed: for an `interpolation_order` above 1,
+                fill modes that Keras does not name, and images that are not float32.
+        """
+        if x.ndim != 3:
+            raise ValueError("Input arrays must be multi-channel 2D images.")
+        height, width = x.shape[self.row_axis - 1], x.shape[self.col_axis - 1]
+        return apply_row(
+            x,
+            transform_rows(table_of([transform_parameters]), height, width)[0],
+            channels_first=self.data_format == "channels_first",
+            fill_mode=self.fill_mode,
+            cval=self.cval,
+            order=self.interpolation_order,
+        )
+
+    def random_transform(self, x: NDArray[Any], seed: int | None = None) -> NDArray[Any]:
+        """Transforms one image at random.
+
+        Args:
+            x: The image, rank 3, in the data format; not changed.
+            seed: As for `get_random_transform`.
+
+        Returns:
+            As for `apply_transform`.
+        """
+        return self.apply_transform(x, self.get_random_transform(x.shape, seed))
 
     def _resolve_normalisation(self) -> None:
         """Switches on what other parameters imply, with Keras' warnings, judging the arguments."""

@@ -6,7 +6,7 @@ import operator
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from typing import Any, Generic, TypeVar, cast, overload
 
 import numpy as np
@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from pyloader import lifecycle, loading
 from pyloader.arguments import check_count
 from pyloader.discovery import IMAGE_EXTENSIONS
+from pyloader.drawing import Drawing, Drawn
 from pyloader.integrations.keras_look import KerasLook
-from pyloader.loading import LoaderSettings
+from pyloader.loading import LoaderSettings, Source
 from pyloader.lookahead import Lookahead, PlannedBatch
-from pyloader.order import Cursor, draw_flips
+from pyloader.order import Cursor
 from pyloader.stats import Stats, make_stats
 
 __all__ = ["Iterator"]
@@ -235,7 +236,7 @@ class Iterator(KerasLook, ABC):
     def on_epoch_end(self) -> None:
         """Draws a new order for `it[i]` at once; Keras calls it after an epoch."""
         with self._mutex:
-            self._move(self._cursor.epoch_end(self._draw_parameters))
+            self._move(self._cursor.epoch_end())
 
     def stats(self) -> Stats:
         """What was measured since the first batch.
@@ -274,24 +275,24 @@ class Iterator(KerasLook, ABC):
         self._lookahead = None
 
     @abstractmethod
-    def _image_files(self) -> Sequence[str]:
-        """The file of every sample; the same object as long as nothing changed."""
+    def _source(self) -> Source:
+        """The images; the same object as long as nothing changed."""
 
     @abstractmethod
     def _settings_key(self) -> tuple[Any, ...]:
-        """The attributes that a loader freezes, as they are now; looked at before every batch."""
+        """The attributes that decide about batches, as they are now; looked at before each one."""
 
     @abstractmethod
     def _loader_settings(self, num_threads: int, depth: int) -> LoaderSettings:
         """What a loader needs to know, checked; called when the key has changed."""
 
     @abstractmethod
-    def _make_batch(self, images: NDArray[Any] | None, ids: NDArray[np.int64]) -> Any:
-        """What to hand out for a batch's images; None stands for a batch without samples."""
+    def _drawing(self) -> Drawing:
+        """What is drawn for the images of a batch; called when the key has changed."""
 
-    def _draw_parameters(self, random: np.random.RandomState, images: int) -> object:
-        """Draws the transform parameters of a batch as Keras does."""
-        return draw_flips(random, images)
+    @abstractmethod
+    def _make_batch(self, images: NDArray[Any] | None, ids: NDArray[np.int64], drawn: Drawn) -> Any:
+        """What to hand out for a batch's images; None stands for a batch without samples."""
 
     def _move(self, cursor: Cursor) -> None:
         """Stands elsewhere from now on; the batches under way lead from the old place."""
@@ -303,19 +304,21 @@ class Iterator(KerasLook, ABC):
         """The lookahead for the settings as they are now."""
         self._check_open()
         key = (self._cursor.batch_size, *self._settings_key())
-        paths = self._image_files()
+        source = self._source()
         lookahead = self._lookahead
-        if lookahead is not None and key == self._key and lookahead.paths is paths:
+        if lookahead is not None and key == self._key and lookahead.source is source:
             return lookahead
         num_threads = self._num_threads or loading.usable_cores()
         depth = self._prefetch or loading.automatic_depth(num_threads, self._cursor.batch_size)
-        settings = self._loader_settings(num_threads, depth)
-        self._key = key
-        if lookahead is not None and lookahead.settings == settings and lookahead.paths is paths:
+        settings, drawing = self._loader_settings(num_threads, depth), self._drawing()
+        if lookahead is not None and lookahead.settings == settings and lookahead.source is source:
+            lookahead.redraw(drawing)
+            self._key = key
             return lookahead
         if lookahead is not None:
             lookahead.close()
-        self._lookahead = lookahead = Lookahead(settings, paths)
+        self._lookahead = lookahead = Lookahead(settings, source, drawing)
+        self._key = key
         self._samples_delivered = self._batches_delivered = 0
         self._first_request = self._last_delivery = time.perf_counter()
         if self._closed:  # by another thread, too early to meet this loader
@@ -335,7 +338,7 @@ class Iterator(KerasLook, ABC):
         self._samples_delivered += len(planned.ids)
         self._batches_delivered += 1
         self._last_delivery = time.perf_counter()
-        return self._make_batch(images, planned.ids)
+        return self._make_batch(images, planned.ids, planned.drawn)
 
     def _check_open(self) -> None:
         if self._closed:

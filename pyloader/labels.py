@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ __all__ = ["class_targets"]
 def class_targets(
     class_mode: str | None,
     images: NDArray[Any],
-    labels: NDArray[np.integer[Any]],
+    labels: Sequence[Any] | NDArray[Any],
     num_columns: int,
     dtype: DTypeLike,
 ) -> NDArray[Any] | None:
@@ -22,20 +23,26 @@ def class_targets(
     Args:
         class_mode: "categorical", "binary", "sparse", "input" or None.
         images: The batch's images, (k, ...).
-        labels: Class indices of its samples, (k,).
+        labels: Class indices of its samples, (k,); for "categorical" an entry may be a list of
+            them.
         num_columns: Columns of a one-hot row: the number of distinct class names.
         dtype: The dtype of the targets; Keras uses the images' dtype.
 
     Returns:
-        "categorical": (k, num_columns), 1 at the class; "binary" and "sparse": (k,) class
-        indices, both in `dtype`; "input": a copy of `images`; None: None, there are no targets.
+        "categorical": (k, num_columns), 1 at the class or classes; "binary" and "sparse": (k,)
+        class indices, all in `dtype`; "input": a copy of `images`; None: None, there are no
+        targets.
     """
     if class_mode == "input":
         return images.copy()
     if class_mode in {"binary", "sparse"}:
-        return labels.astype(dtype)
+        return np.asarray(labels).astype(dtype)
     if class_mode == "categorical":
         targets = np.zeros((len(labels), num_columns), dtype=dtype)
-        targets[np.arange(len(labels)), labels] = 1.0
+        if isinstance(labels, np.ndarray):
+            targets[np.arange(len(labels)), labels] = 1.0
+        else:
+            for target, label in zip(targets, labels, strict=True):
+                target[label] = 1.0
         return targets
     return None

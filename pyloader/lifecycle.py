@@ -1,4 +1,4 @@
-"""What the end of the interpreter and a fork mean for iterators that are alive then."""
+"""What the end of the interpreter, a fork and a copy mean for iterators."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import contextlib
 import functools
 import os
 import weakref
-from typing import Protocol
+from typing import Any, Protocol
 
-__all__ = ["Tracked", "track"]
+__all__ = ["Tracked", "rebuild", "track"]
 
 
 class Tracked(Protocol):
@@ -52,3 +52,16 @@ def _close_all() -> None:
 def _tell_all_of_fork() -> None:
     for owner in list(_alive):
         owner._after_fork()
+
+
+def rebuild(cls: type[Any], arguments: dict[str, Any]) -> Any:
+    """Makes a pickled iterator again, without printing: it starts at the beginning.
+
+    Args:
+        cls: Its class.
+        arguments: What its constructor was called with, apart from `verbose`.
+
+    Returns:
+        The new iterator.
+    """
+    return cls(**arguments, verbose=False)

@@ -4,19 +4,57 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, Protocol, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pyloader._pyloader import Loader
-from pyloader.sample_hooks import PreprocessingFunction, SampleHooks
+from pyloader import _pyloader
+from pyloader.arguments import CHANNELS
+from pyloader.array_loader import ArrayLoader
+from pyloader.custom import CustomTransforms
+from pyloader.sample_hooks import SampleHooks
+from pyloader.standardization import Standardization
+from pyloader.transforms import is_native
 
-__all__ = ["LoaderSettings", "automatic_depth", "make_loader", "usable_cores"]
+__all__ = [
+    "Loader",
+    "LoaderSettings",
+    "Source",
+    "automatic_depth",
+    "make_loader",
+    "usable_cores",
+]
+
+Source: TypeAlias = "Sequence[str] | NDArray[Any]"
+"""Where images come from: paths of files, or an array of rank 4 in the batches' layout."""
+
+_NATIVE_DTYPES = frozenset(np.dtype(name) for name in ("float32", "float64", "float16", "uint8"))
+
+
+class Loader(Protocol):
+    """What a lookahead asks of a loader; see the native one's stub."""
+
+    def submit(
+        self, indices: NDArray[np.int64], transforms: NDArray[np.float64] | None = None
+    ) -> int:
+        """Queues one batch and returns its ticket."""
+
+    def wait(self, ticket: int) -> NDArray[Any]:
+        """The batch of a ticket."""
+
+    def cancel(self) -> None:
+        """Drops every ticket that was not waited for."""
+
+    def close(self) -> None:
+        """Stops for good."""
+
+    def stats(self) -> dict[str, int]:
+        """Counters since construction."""
 
 
 class LoaderSettings(NamedTuple):
-    """All that a native loader freezes, apart from its list of files.
+    """All that a loader freezes, apart from its source.
 
     A tuple, so that comparing two of them is cheap and stops at identical values.
     """
@@ -28,30 +66,50 @@ class LoaderSettings(NamedTuple):
     keep_aspect_ratio: bool
     channels_first: bool
     dtype: np.dtype[Any]
-    rescale: float | None
-    preprocessing_function: PreprocessingFunction | None
+    standardization: Standardization
+    transforms: bool
+    """Whether batches come with transform rows."""
+    fill_mode: str
+    cval: float
+    order: int
+    own_transform: CustomTransforms | None
+    """What a generator's own `apply_transform` does; None for the usual transforms."""
     num_threads: int
     depth: int
     pad_to_aspect_ratio: bool = False
 
 
-def make_loader(settings: LoaderSettings, paths: Sequence[str]) -> Loader:
+def make_loader(settings: LoaderSettings, source: Source) -> Loader:
     """Makes a loader; its threads start with the first batch.
 
     Args:
         settings: What the loader freezes.
-        paths: The image files; a batch's indices are positions in this list.
+        source: The images; a batch's indices are positions in it.
 
     Returns:
-        The loader.
+        The loader: native, except for arrays that are not float32.
 
     Raises:
         TypeError: The dtype or the rescaling factor is nothing that NumPy can compute with.
+        ValueError: Fitted statistics do not fit the images.
     """
     if settings.pad_to_aspect_ratio:
         from pyloader.padding import PaddingLoader  # does in Python what the core cannot yet
 
-        return cast(Loader, PaddingLoader(settings, paths))
+        return PaddingLoader(settings, cast(Sequence[str], source))
+    steps = settings.standardization
+    native_transform = settings.own_transform is None and (
+        not settings.transforms or is_native(settings.fill_mode, settings.order)
+    )
+    has_finish = bool(
+        steps.function
+        or steps.whitening is not None
+        or not native_transform
+        or (
+            settings.dtype not in _NATIVE_DTYPES
+            and (settings.transforms or not steps.only_rescales)
+        )
+    )
     hooks = SampleHooks(
         color_mode=settings.color_mode,
         height=settings.height,
@@ -59,11 +117,18 @@ def make_loader(settings: LoaderSettings, paths: Sequence[str]) -> Loader:
         interpolation=settings.interpolation,
         keep_aspect_ratio=settings.keep_aspect_ratio,
         channels_first=settings.channels_first,
-        rescale=settings.rescale,
-        preprocessing_function=settings.preprocessing_function,
+        standardization=steps,
+        fill_mode=settings.fill_mode,
+        cval=settings.cval,
+        order=settings.order,
+        has_finish=has_finish,
+        native_transform=native_transform,
+        transform=settings.own_transform,
     )
-    return Loader(
-        map(os.fsencode, paths),
+    if isinstance(source, np.ndarray) and source.dtype != np.float32:
+        return ArrayLoader(source, hooks)
+    return _pyloader.Loader(
+        [] if isinstance(source, np.ndarray) else map(os.fsencode, source),
         hooks,
         height=settings.height,
         width=settings.width,
@@ -71,10 +136,37 @@ def make_loader(settings: LoaderSettings, paths: Sequence[str]) -> Loader:
         interpolation=settings.interpolation,
         keep_aspect_ratio=settings.keep_aspect_ratio,
         channels_first=settings.channels_first,
-        store_table=_store_table(settings.dtype, settings.rescale),
+        store_table=_store_table(settings.dtype, steps.rescale),
         num_threads=settings.num_threads,
         depth=settings.depth,
+        array=np.ascontiguousarray(source) if isinstance(source, np.ndarray) else None,
+        fill_mode=settings.fill_mode if native_transform else "nearest",
+        cval=float(settings.cval),
+        order=int(settings.order) if native_transform else 1,
+        rescale=float(steps.rescale or 0.0),
+        samplewise_center=steps.samplewise_center,
+        samplewise_std=steps.samplewise_std,
+        mean=_statistics(steps.mean, settings, source),
+        std=_statistics(steps.divisor, settings, source),
     )
+
+
+def _statistics(
+    values: Any, settings: LoaderSettings, source: Source
+) -> NDArray[np.float64] | None:
+    """Fitted values as the core takes them: one for each channel, or (H, W, C)."""
+    if values is None:
+        return None
+    first = settings.channels_first
+    channels = CHANNELS[settings.color_mode]
+    if isinstance(source, np.ndarray):
+        channels = source.shape[1 if first else 3]
+    values = np.asarray(values, dtype=np.float64)
+    if values.shape == ((channels, 1, 1) if first else (1, 1, channels)):
+        return np.ascontiguousarray(values.reshape(channels))
+    size = (settings.height, settings.width)
+    whole = np.broadcast_to(values, (channels, *size) if first else (*size, channels))
+    return np.ascontiguousarray(whole.transpose(1, 2, 0) if first else whole)
 
 
 def _store_table(dtype: np.dtype[Any], rescale: float | None) -> NDArray[Any]:

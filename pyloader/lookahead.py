@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pyloader._pyloader import Loader
-from pyloader.loading import LoaderSettings, make_loader
-from pyloader.order import Cursor
+from pyloader.drawing import Drawing, Drawn
+from pyloader.loading import Loader, LoaderSettings, Source, make_loader
+from pyloader.order import Cursor, Plan
 
 __all__ = ["Lookahead", "PlannedBatch"]
 
@@ -35,6 +34,9 @@ class PlannedBatch(NamedTuple):
     order: NDArray[np.int64]
     """The part of the pass's order that `ids` was copied from."""
 
+    drawn: Drawn
+    """What was drawn for its images."""
+
     ticket: int | None
     """The loader's ticket; None for a batch without samples and for one that cannot be loaded."""
 
@@ -51,17 +53,29 @@ class Lookahead:
 
     Args:
         settings: What the loader freezes.
-        paths: The image files; kept by reference.
+        source: The images; kept by reference.
+        drawing: What is drawn for the images of a batch.
     """
 
     settings: LoaderSettings
-    paths: Sequence[str]
+    source: Source
 
-    def __init__(self, settings: LoaderSettings, paths: Sequence[str]) -> None:
+    def __init__(self, settings: LoaderSettings, source: Source, drawing: Drawing) -> None:
         self.settings = settings
-        self.paths = paths
-        self._loader: Loader = make_loader(settings, paths)
+        self.source = source
+        self._drawing = drawing
+        self._random = np.random.RandomState(0)  # reseeded for every batch
+        self._loader: Loader = make_loader(settings, source)
         self._queue: deque[PlannedBatch] = deque()
+
+    def redraw(self, drawing: Drawing) -> None:
+        """Draws something else from now on; what is queued is forgotten.
+
+        Args:
+            drawing: What is drawn for the images of a batch.
+        """
+        self._drawing = drawing
+        self.forget()
 
     def front(self, cursor: Cursor) -> PlannedBatch:
         """The batch that follows a cursor, with `depth` or more queued behind it.
@@ -86,12 +100,12 @@ class Lookahead:
         while len(queue) < enough:
             last = queue[-1].after if queue else cursor
             try:
-                ids, after = last.next()
+                plan = last.next(self._drawing, self._random)
             except Exception:
                 if not queue:
                     raise
                 break
-            queue.append(self._submit(last, ids, after))
+            queue.append(self._submit(last, plan))
         return queue[0]
 
     def single(self, cursor: Cursor, index: int) -> PlannedBatch:
@@ -109,8 +123,8 @@ class Lookahead:
             TypeError: Likewise.
         """
         self.forget()
-        ids, after = cursor.item(index)
-        self._queue.append(self._submit(cursor, ids, after))
+        plan = cursor.item(index, self._drawing, self._random)
+        self._queue.append(self._submit(cursor, plan))
         return self._queue[0]
 
     def fetch(self) -> NDArray[Any] | None:
@@ -153,23 +167,26 @@ class Lookahead:
         """The native loader's counters."""
         return self._loader.stats()
 
-    def _submit(self, before: Cursor, order: NDArray[np.int64], after: Cursor) -> PlannedBatch:
-        """Submits one batch, given its part of the pass's order."""
-        ids = np.array(order, dtype=np.int64)
+    def _submit(self, before: Cursor, plan: Plan) -> PlannedBatch:
+        """Submits one planned batch."""
+        ids = np.array(plan.ids, dtype=np.int64)
         ticket, problem = None, None
         if len(ids):
             try:
-                ticket = self._submit_indices(ids)
+                ticket = self._submit_indices(ids, plan.drawn.transforms)
             except IndexError as error:
                 problem = error
-        return PlannedBatch(before, after, ids, order, ticket, problem)
+        return PlannedBatch(before, plan.after, ids, plan.ids, plan.drawn, ticket, problem)
 
-    def _submit_indices(self, ids: NDArray[np.int64]) -> int:
+    def _submit_indices(
+        self, ids: NDArray[np.int64], transforms: NDArray[np.float64] | None
+    ) -> int:
         """Submits indices; in an order set by the user, negative ones count from the end."""
         try:
-            return self._loader.submit(ids)
+            return self._loader.submit(ids, transforms)
         except IndexError:
-            return self._loader.submit(np.where(ids < 0, ids + len(self.paths), ids))
+            positive = np.where(ids < 0, ids + len(self.source), ids)
+            return self._loader.submit(positive, transforms)
 
 
 def _continues(planned: PlannedBatch, cursor: Cursor) -> bool:

@@ -9,35 +9,14 @@ global generator, except where `epoch_end` copies its state because Keras would 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Cursor", "DrawParameters", "Stream", "draw_flips", "draw_nothing"]
+from pyloader.drawing import NOTHING_DRAWN, Drawing, Drawn
 
-DrawParameters: TypeAlias = Callable[[np.random.RandomState, int], object]
-"""Draws the transform parameters of a number of images from a generator, image after image."""
-
-_SEED_LIMIT = 2**32
-
-
-def draw_flips(random: np.random.RandomState, images: int) -> NDArray[np.float64]:
-    """Draws what Keras draws for each image even without augmentation: its two flips.
-
-    Args:
-        random: The generator to draw from.
-        images: How many images the batch has.
-
-    Returns:
-        (images, 2) float64 in [0, 1): horizontal, vertical; below 0.5 means to flip.
-    """
-    return random.random_sample((images, 2))
-
-
-def draw_nothing(random: np.random.RandomState, images: int) -> None:
-    """Draws nothing: what Keras does for a batch without an ImageDataGenerator."""
+__all__ = ["Cursor", "Plan", "Stream"]
 
 
 class Stream(NamedTuple):
@@ -54,13 +33,13 @@ class Stream(NamedTuple):
     """Length of the permutation drawn first, 0 for none."""
 
     images: int = 0
-    """Number of images whose transform parameters were drawn after it."""
+    """Number of images for which something was drawn after it."""
 
-    def realise(self, draw_parameters: DrawParameters) -> np.random.RandomState:
+    drawing: Drawing | None = None
+    """What was drawn for them; None for nothing."""
+
+    def realise(self) -> np.random.RandomState:
         """Makes a generator that stands where the stream does.
-
-        Args:
-            draw_parameters: How the images' parameters are drawn.
 
         Returns:
             A generator of the caller's own.
@@ -72,8 +51,8 @@ class Stream(NamedTuple):
             random = np.random.RandomState(self.origin)
         if self.permuted:
             random.permutation(self.permuted)
-        if self.images:
-            draw_parameters(random, self.images)
+        if self.drawing is not None:
+            self.drawing(random, self.images)
         return random
 
 
@@ -104,67 +83,51 @@ class Cursor(NamedTuple):
     stream: Stream | None = None
     """The random stream after the last batch, None before the first one."""
 
-    def next(self) -> tuple[NDArray[np.int64], Cursor]:
+    def next(self, drawing: Drawing, random: np.random.RandomState) -> Plan:
         """Plans the batch that Keras' `next()` delivers.
 
+        Args:
+            drawing: What is drawn for the batch's images.
+            random: A generator to draw from; it is reseeded first.
+
         Returns:
-            The batch's dataset indices, (k,) int64 with 0 <= k <= batch_size (a view of the
-            pass's order), and the cursor after it.
+            The plan of the batch.
 
         Raises:
             ValueError: The seed plus the number of batches seen is out of NumPy's range.
             TypeError: The seed is not an integer.
+            Exception: Whatever the drawing raises.
         """
         batch_index = self.batch_index if self.started else 0
-        seed = self._batch_seed()
-        index_array, permuted = self.index_array, 0
-        if batch_index == 0 or index_array is None:
-            index_array, permuted = self._new_order(seed)
         first = batch_index * self.batch_size % self.n if self.n else 0
         stop = first + self.batch_size
-        ids = index_array[first:stop]
-        after = self._replace(
-            batch_index=batch_index + 1 if self.n > stop else 0,
-            total_batches_seen=self.total_batches_seen + 1,
-            index_array=index_array,
-            started=True,
-            stream=Stream(seed, permuted, len(ids)),
-        )
-        return ids, after
+        plan = self._plan(batch_index == 0, first, stop, drawing, random)
+        following = batch_index + 1 if self.n > stop else 0
+        after = plan.after._replace(batch_index=following, started=True)
+        return plan._replace(after=after)
 
-    def item(self, index: int) -> tuple[NDArray[np.int64], Cursor]:
+    def item(self, index: int, drawing: Drawing, random: np.random.RandomState) -> Plan:
         """Plans the batch that Keras' `it[index]` delivers.
 
         Args:
             index: Position of the batch in the pass, from 0; beyond the last, the batch is empty.
+            drawing: What is drawn for the batch's images.
+            random: A generator to draw from; it is reseeded first.
 
         Returns:
-            The batch's dataset indices and the cursor after it, which keeps its `batch_index`.
+            The plan of the batch; the cursor after it keeps its `batch_index`.
 
         Raises:
-            ValueError: The seed plus the number of batches seen is out of NumPy's range.
-            TypeError: The seed is not an integer.
+            Exception: As for `next`.
         """
-        seed = self._batch_seed()
-        index_array, permuted = self.index_array, 0
-        if index_array is None:
-            index_array, permuted = self._new_order(seed)
-        ids = index_array[self.batch_size * index : self.batch_size * (index + 1)]
-        after = self._replace(
-            total_batches_seen=self.total_batches_seen + 1,
-            index_array=index_array,
-            stream=Stream(seed, permuted, len(ids)),
-        )
-        return ids, after
+        first = self.batch_size * index
+        return self._plan(False, first, first + self.batch_size, drawing, random)
 
-    def epoch_end(self, draw_parameters: DrawParameters) -> Cursor:
+    def epoch_end(self) -> Cursor:
         """Draws a new order at once, going on from where the last batch left the random stream.
 
         Before the first batch Keras would draw it from NumPy's global generator: a copy of that
         generator's state is used, or the hidden seed where there is no seed.
-
-        Args:
-            draw_parameters: How the parameters of the last batch's images were drawn.
 
         Returns:
             The cursor with the new order and everything else as it was.
@@ -176,20 +139,39 @@ class Cursor(NamedTuple):
             stream = Stream(self.hidden_seed)
         elif stream is None:
             stream = Stream(np.random.get_state(legacy=False))
-        random = stream.realise(draw_parameters)
+        random = stream.realise()
         index_array = random.permutation(self.n)
         return self._replace(index_array=index_array, stream=Stream(random.get_state(legacy=False)))
 
-    def _batch_seed(self) -> int:
-        """The seed of the next batch; raises what `np.random.seed` raises for a bad one."""
-        base = self.hidden_seed if self.seed is None else self.seed
-        seed = base + self.total_batches_seen
-        if not (isinstance(seed, int) and 0 <= seed < _SEED_LIMIT):
-            np.random.RandomState(seed)
-        return seed
+    def _plan(
+        self, begins: bool, first: int, stop: int, drawing: Drawing, random: np.random.RandomState
+    ) -> Plan:
+        """Plans the batch between two positions of the pass, or of a new one."""
+        seed = (self.hidden_seed if self.seed is None else self.seed) + self.total_batches_seen
+        random.seed(seed)
+        index_array, permuted = self.index_array, 0
+        if index_array is None or begins:
+            index_array = np.arange(self.n)
+            if self.shuffle:
+                index_array, permuted = random.permutation(self.n), self.n
+        ids = index_array[first:stop]
+        after = self._replace(
+            total_batches_seen=self.total_batches_seen + 1,
+            index_array=index_array,
+            stream=Stream(seed, permuted, len(ids), drawing),
+        )
+        drawn = drawing(random, len(ids)) if drawing.used else NOTHING_DRAWN
+        return Plan(ids, drawn, after)
 
-    def _new_order(self, seed: int) -> tuple[NDArray[np.int64], int]:
-        """A new pass's order, and the length of the permutation drawn for it."""
-        if self.shuffle:
-            return np.random.RandomState(seed).permutation(self.n), self.n
-        return np.arange(self.n), 0
+
+class Plan(NamedTuple):
+    """One batch, planned."""
+
+    ids: NDArray[np.int64]
+    """Its dataset indices, (k,) with 0 <= k <= batch_size: a view of the pass's order."""
+
+    drawn: Drawn
+    """What was drawn for its images."""
+
+    after: Cursor
+    """The position once it is delivered."""

@@ -38,7 +38,7 @@ class PaddingLoader:
     All methods may be called from any thread.
 
     Args:
-        settings: What the images become; `keep_aspect_ratio` and `preprocessing_function` are not
+        settings: What the images become; `keep_aspect_ratio` and what happens to values are not
             looked at.
         paths: The image files; a batch's indices are positions in this list.
     """
@@ -53,11 +53,14 @@ class PaddingLoader:
         self._begun: dict[int, _Batch] = {}
         self._counters = dict.fromkeys(("samples", "batches", "errors", "wait_ns"), 0)
 
-    def submit(self, indices: NDArray[np.int64]) -> int:
+    def submit(
+        self, indices: NDArray[np.int64], transforms: NDArray[np.float64] | None = None
+    ) -> int:
         """Queues one batch and returns its ticket at once; at most `depth` batches are under way.
 
         Args:
             indices: Positions in the list of paths, (k,).
+            transforms: None: nothing is changed at random here.
 
         Returns:
             The ticket for `wait`.

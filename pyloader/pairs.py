@@ -193,7 +193,7 @@ class PairIterator(KerasLook):
             ValueError: As for the iterators' `next`.
             RuntimeError: One of them is closed.
         """
-        with self._mutex, self._in_step(lambda cursor: cursor.next()[1]):
+        with self._mutex, self._in_step(lambda cursor, *drawing: cursor.next(*drawing)):
             return self.images.next(), self.masks.next()
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
@@ -209,7 +209,10 @@ class PairIterator(KerasLook):
             ValueError: There is no such batch.
             ImageError: As for `next`, and so RuntimeError.
         """
-        with self._mutex, self._in_step(lambda cursor: cursor.item(index % len(self))[1]):
+        with (
+            self._mutex,
+            self._in_step(lambda cursor, *drawing: cursor.item(index % len(self), *drawing)),
+        ):
             return self.images[index], self.masks[index]
 
     def epoch(self) -> Generator[tuple[Any, Any], None, None]:
@@ -267,17 +270,24 @@ class PairIterator(KerasLook):
         return type(self), (self.images, self.masks)
 
     @contextlib.contextmanager
-    def _in_step(self, move: Any) -> AnyIterator[None]:
+    def _in_step(self, plan: Any) -> AnyIterator[None]:
         """Has both iterators stand at the same place whatever happens to one of them.
 
-        An error passes the batch over for both; an interrupt leaves both before it.
+        An error passes the batch over for both, by `plan`; an interrupt leaves both before it.
         """
         before = self.images._cursor, self.masks._cursor
         try:
             yield
         except Exception:
             if self.images._cursor is not before[0]:  # it went first
-                self._stand(move(before[0]), move(before[1]))
+                random = np.random.RandomState(0)
+                drawings = self.images._drawing(), self.masks._drawing()
+                self._stand(
+                    *(
+                        plan(cursor, drawing, random).after
+                        for cursor, drawing in zip(before, drawings, strict=True)
+                    )
+                )
             raise
         except BaseException:
             self._stand(*before)

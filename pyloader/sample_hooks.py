@@ -1,4 +1,4 @@
-"""What the native pool asks of Python, image by image: other formats and the user's function."""
+"""What the native pool asks of Python, image by image: other formats and steps that need NumPy."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["PreprocessingFunction", "SampleHooks"]
+from pyloader.standardization import Standardization
+from pyloader.transforms import apply_row
 
-PreprocessingFunction = Callable[[NDArray[np.float32]], Any]
-"""The user's function: one image of rank 3, float32, in; an array of the same shape out."""
+__all__ = ["SampleHooks"]
+
+_NOTHING = Standardization()
 
 
 class SampleHooks:
@@ -26,37 +28,50 @@ class SampleHooks:
         interpolation: Name of Pillow's filter.
         keep_aspect_ratio: Whether to crop to the target's shape before resizing.
         channels_first: Whether finished images are (C, H, W); else (H, W, C).
-        rescale: Factor for every value after the user's function; None or 0 for none.
-        preprocessing_function: The user's function, None for none.
+        standardization: What happens to the values after the transform.
+        fill_mode: What lies beyond the edge of a warped image.
+        cval: The value there for "constant".
+        order: Order of the spline that warps interpolate with.
+        has_finish: Whether every sample must pass through `finish`.
+        native_transform: Whether the core transforms the images that it passes to `finish`.
+        transform: Transforms an image by its row; None: as `transforms.apply_row` does.
     """
 
     has_finish: bool
     """True when every sample must pass through `finish`."""
+    native_transform: bool
+    """True when the image that `finish` gets is transformed already."""
 
     def __init__(
         self,
         *,
-        color_mode: str,
+        color_mode: str = "rgb",
         height: int = 0,
         width: int = 0,
         interpolation: str = "nearest",
         keep_aspect_ratio: bool = False,
         channels_first: bool = False,
-        rescale: float | None = None,
-        preprocessing_function: PreprocessingFunction | None = None,
+        standardization: Standardization = _NOTHING,
+        fill_mode: str = "nearest",
+        cval: float = 0.0,
+        order: int = 1,
+        has_finish: bool = False,
+        native_transform: bool = True,
+        transform: Callable[[NDArray[Any], NDArray[np.float64]], Any] | None = None,
     ) -> None:
-        self.has_finish = bool(preprocessing_function)
+        self.has_finish = has_finish
+        self.native_transform = native_transform
         self._color_mode = color_mode
         self._height = height
         self._width = width
         self._interpolation = interpolation
         self._keep_aspect_ratio = keep_aspect_ratio
         self._channels_first = channels_first
-        self._rescale = rescale
-        self._function = preprocessing_function
-
-    native_transform = True
-    """The core transforms images before `finish`."""
+        self._standardization = standardization
+        self._fill_mode = fill_mode
+        self._cval = cval
+        self._order = order
+        self._transform = transform or self._apply_row
 
     def decode_other(
         self,
@@ -69,6 +84,7 @@ class SampleHooks:
         Args:
             content: The whole file.
             out: The sample's place in the batch, (H, W, C) or (C, H, W); None where there is none.
+            transform: The sample's transform row, (11,); None for none.
 
         Returns:
             (H, W, C) uint8 at the image's natural size; or None for an image deeper than 8 bits,
@@ -92,7 +108,7 @@ class SampleHooks:
             raise OSError(str(error)) from error
         if self._channels_first:
             resized = np.ascontiguousarray(resized.transpose(2, 0, 1))
-        self.finish(resized, out)
+        self.finish(resized, out, transform)
         return None
 
     def finish(
@@ -101,15 +117,23 @@ class SampleHooks:
         out: NDArray[Any],
         transform: NDArray[np.float64] | None = None,
     ) -> None:
-        """Applies the user's function, then the rescaling, and writes the result.
+        """Transforms and standardises one resized image and writes the result.
 
         Args:
-            image: One resized image in the batch's layout; the user's function may change it.
+            image: One image of its own in the batch's layout; may be changed.
             out: Its place in the batch.
+            transform: Its transform row, (11,); None where the core has done that, or for none.
         """
-        result: Any = image
-        if self._function:
-            result = self._function(result)
-        if self._rescale:
-            result *= self._rescale
-        out[...] = result
+        if transform is not None:
+            image = self._transform(image, transform)
+        out[...] = self._standardization.apply(image)
+
+    def _apply_row(self, image: NDArray[Any], row: NDArray[np.float64]) -> NDArray[Any]:
+        return apply_row(
+            image,
+            row,
+            channels_first=self._channels_first,
+            fill_mode=self._fill_mode,
+            cval=self._cval,
+            order=self._order,
+        )

@@ -81,8 +81,8 @@ def class_folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def assert_same_batch(ours: Any, theirs: Any) -> None:
     """Asserts that two batches agree in structure, dtypes, shapes and every bit."""
-    if isinstance(theirs, tuple):
-        assert isinstance(ours, tuple)
+    if isinstance(theirs, (tuple, list)):
+        assert type(ours) is type(theirs)
         assert len(ours) == len(theirs)
         for our, their in zip(ours, theirs, strict=True):
             assert_same_batch(our, their)
@@ -90,3 +90,16 @@ def assert_same_batch(ours: Any, theirs: Any) -> None:
     assert isinstance(ours, np.ndarray)
     assert ours.dtype == theirs.dtype
     np.testing.assert_array_equal(ours, theirs)
+
+
+def assert_close_batch(ours: Any, theirs: Any, *, rtol: float = 0.0, atol: float = 0.0) -> None:
+    """Asserts that two batches agree in structure, dtypes and shapes, and nearly in values."""
+    if isinstance(theirs, (tuple, list)):
+        assert type(ours) is type(theirs)
+        assert len(ours) == len(theirs)
+        for our, their in zip(ours, theirs, strict=True):
+            assert_close_batch(our, their, rtol=rtol, atol=atol)
+        return
+    assert isinstance(ours, np.ndarray)
+    assert ours.dtype == theirs.dtype
+    np.testing.assert_allclose(ours, theirs, rtol=rtol, atol=atol)

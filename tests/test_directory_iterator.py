@@ -246,7 +246,6 @@ def test_a_bad_class_mode_is_refused_as_in_keras(class_folders: Path) -> None:
         ({"target_size": (0, 4)}, ValueError),
         ({"target_size": (4.0, 4)}, TypeError),
         ({"interpolation": "cubic"}, ValueError),
-        ({"save_to_dir": "somewhere"}, NotImplementedError),
     ],
     ids=str,
 )

@@ -6,7 +6,6 @@ import inspect
 import subprocess
 import sys
 import warnings
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -14,7 +13,12 @@ import numpy as np
 import pytest
 
 import pyloader
-from pyloader import DirectoryIterator, ImageDataGenerator
+from pyloader import (
+    DataFrameIterator,
+    DirectoryIterator,
+    ImageDataGenerator,
+    NumpyArrayIterator,
+)
 
 _VALID: list[dict[str, Any]] = [
     {},
@@ -29,6 +33,10 @@ _VALID: list[dict[str, Any]] = [
     {"zoom_range": 0},
     {"fill_mode": "wrap", "cval": 3.0, "interpolation_order": 3, "zca_epsilon": 1e-3},
     {"preprocessing_function": np.negative},
+    {"rotation_range": 10, "width_shift_range": [1, 2], "height_shift_range": 3},
+    {"horizontal_flip": True, "vertical_flip": 1, "channel_shift_range": 20},
+    {"brightness_range": [0.5, 1.5], "shear_range": 2, "zoom_range": [0.5, 1]},
+    {"samplewise_center": True, "featurewise_center": True},
 ]
 
 _INVALID: list[dict[str, Any]] = [
@@ -61,7 +69,7 @@ _WARNING: list[dict[str, Any]] = [
 
 
 def _attributes(generator: Any) -> dict[str, Any]:
-    return {name: value for name, value in vars(generator).items() if name != "__class__"}
+    return {name: value for name, value in vars(generator).items() if name != "shift_axes"}
 
 
 @pytest.mark.parametrize("options", _VALID, ids=str)
@@ -80,16 +88,13 @@ def test_refusals_are_keras(keras_image: ModuleType, options: dict[str, Any]) ->
 
 
 @pytest.mark.parametrize("options", _WARNING, ids=str)
-def test_warnings_are_keras_and_come_before_the_refusal(
-    keras_image: ModuleType, options: dict[str, Any]
-) -> None:
+def test_warnings_are_keras(keras_image: ModuleType, options: dict[str, Any]) -> None:
     with warnings.catch_warnings(record=True) as theirs:
         warnings.simplefilter("always")
         keras_image.ImageDataGenerator(**options)
     with warnings.catch_warnings(record=True) as ours:
         warnings.simplefilter("always")
-        with pytest.raises(NotImplementedError):
-            ImageDataGenerator(**options)
+        ImageDataGenerator(**options)
     assert [str(warning.message) for warning in ours] == [
         str(warning.message) for warning in theirs
     ]
@@ -97,31 +102,11 @@ def test_warnings_are_keras_and_come_before_the_refusal(
     assert all(warning.filename == __file__ for warning in ours)
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"rotation_range": 10},
-        {"zoom_range": 0.2},
-        {"zoom_range": [0.5, 1]},
-        {"horizontal_flip": True},
-        {"brightness_range": (0.5, 1.5)},
-        {"width_shift_range": [1, 2]},
-        {"samplewise_center": True},
-    ],
-    ids=str,
-)
-def test_what_is_not_there_yet_is_refused_by_name(options: dict[str, Any]) -> None:
-    (name,) = options
-    with pytest.raises(NotImplementedError, match=f"^`{name}` is not implemented yet"):
-        ImageDataGenerator(**options)
-
-
-def test_what_is_not_there_yet_is_refused_when_assigned(class_folders: Path) -> None:
-    generator = ImageDataGenerator()
-    batches = generator.flow_from_directory(class_folders, verbose=False)
-    generator.rotation_range = 5
-    with pytest.raises(NotImplementedError, match="rotation_range"):
-        next(batches)
+def test_the_axes_of_shifts_are_keras_or_corrected() -> None:
+    assert ImageDataGenerator().shift_axes == "keras"
+    assert ImageDataGenerator(shift_axes="corrected").shift_axes == "corrected"
+    with pytest.raises(ValueError, match="Received: 'x'"):
+        ImageDataGenerator(shift_axes="x")
 
 
 def test_unknown_parameters_are_refused() -> None:
@@ -138,7 +123,21 @@ def _parameters(function: Any) -> list[tuple[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    "name", ["ImageDataGenerator", "ImageDataGenerator.flow_from_directory", "DirectoryIterator"]
+    "name",
+    [
+        "ImageDataGenerator",
+        "ImageDataGenerator.flow",
+        "ImageDataGenerator.flow_from_directory",
+        "ImageDataGenerator.flow_from_dataframe",
+        "ImageDataGenerator.fit",
+        "ImageDataGenerator.standardize",
+        "ImageDataGenerator.get_random_transform",
+        "ImageDataGenerator.apply_transform",
+        "ImageDataGenerator.random_transform",
+        "DirectoryIterator",
+        "DataFrameIterator",
+        "NumpyArrayIterator",
+    ],
 )
 def test_parameters_are_keras_in_order_and_default(keras_image: ModuleType, name: str) -> None:
     ours, theirs = pyloader, keras_image
@@ -147,14 +146,28 @@ def test_parameters_are_keras_in_order_and_default(keras_image: ModuleType, name
     assert _parameters(ours) == _parameters(theirs)
 
 
-@pytest.mark.parametrize("function", [ImageDataGenerator.flow_from_directory, DirectoryIterator])
-def test_our_own_parameters_are_keyword_only_and_come_last(function: Any) -> None:
+_POOL = [("num_threads", None), ("prefetch", None), ("verbose", True)]
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (ImageDataGenerator, [("shift_axes", "keras")]),
+        (ImageDataGenerator.flow, _POOL),
+        (ImageDataGenerator.flow_from_directory, _POOL),
+        (ImageDataGenerator.flow_from_dataframe, [("keep_aspect_ratio", False), *_POOL]),
+        (DirectoryIterator, _POOL),
+        (DataFrameIterator, _POOL),
+        (NumpyArrayIterator, _POOL),
+    ],
+)
+def test_our_own_parameters_are_keyword_only(function: Any, expected: list[Any]) -> None:
     own = [
         (parameter.name, parameter.default)
         for parameter in inspect.signature(function).parameters.values()
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY
     ]
-    assert own == [("num_threads", None), ("prefetch", None), ("verbose", True)]
+    assert own == expected
 
 
 def test_import_loads_numpy_and_the_extension_only() -> None:

@@ -10,7 +10,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pyloader.order import Cursor, Stream, draw_flips, draw_nothing
+from pyloader import ImageDataGenerator
+from pyloader.drawing import Drawing, ranges_of
+from pyloader.order import Cursor, Stream
+
+_FLIPS_ONLY = Drawing(ranges_of(ImageDataGenerator()))
+_NOTHING = Drawing(None)
+
+
+def _random() -> np.random.RandomState:
+    """A generator that a plan reseeds."""
+    return np.random.RandomState(99)
 
 
 def _keras_order(keras_image: ModuleType, n: int, batch_size: int, shuffle: bool, seed: Any) -> Any:
@@ -33,15 +43,17 @@ class _Ours:
         self.cursor = Cursor(n=n, batch_size=batch_size, shuffle=shuffle, seed=seed)
 
     def __next__(self) -> NDArray[np.int64]:
-        ids, self.cursor = self.cursor.next()
-        return ids
+        plan = self.cursor.next(_FLIPS_ONLY, _random())
+        self.cursor = plan.after
+        return plan.ids
 
     def __getitem__(self, index: int) -> NDArray[np.int64]:
-        ids, self.cursor = self.cursor.item(index)
-        return ids
+        plan = self.cursor.item(index, _FLIPS_ONLY, _random())
+        self.cursor = plan.after
+        return plan.ids
 
     def on_epoch_end(self) -> None:
-        self.cursor = self.cursor.epoch_end(draw_flips)
+        self.cursor = self.cursor.epoch_end()
 
     def reset(self) -> None:
 
@@ -90,14 +102,13 @@ def test_nothing_but_a_copy_of_the_global_generator_is_used() -> None:
 
 def test_first_epoch_end_without_a_seed_follows_the_hidden_one() -> None:
     cursor = Cursor(n=9, batch_size=2, shuffle=True, seed=None, hidden_seed=5)
-    order = cursor.epoch_end(draw_flips).index_array
+    order = cursor.epoch_end().index_array
     np.testing.assert_array_equal(order, np.random.RandomState(5).permutation(9))
 
 
 def test_a_stream_with_nothing_drawn_for_images_differs_from_one_with_flips() -> None:
-    stream = Stream(3, permuted=5, images=4)
-    with_flips = stream.realise(draw_flips).random_sample()
-    without = stream.realise(draw_nothing).random_sample()
+    with_flips = Stream(3, permuted=5, images=4, drawing=_FLIPS_ONLY).realise().random_sample()
+    without = Stream(3, permuted=5, images=4, drawing=_NOTHING).realise().random_sample()
     expected = np.random.RandomState(3)
     expected.permutation(5)
     assert without == expected.random_sample()
@@ -107,16 +118,16 @@ def test_a_stream_with_nothing_drawn_for_images_differs_from_one_with_flips() ->
 
 def test_the_first_next_begins_a_pass_whatever_batch_index_said() -> None:
     cursor = Cursor(n=9, batch_size=2, shuffle=False, seed=None, batch_index=3)
-    ids, after = cursor.next()
-    np.testing.assert_array_equal(ids, [0, 1])
-    assert after.batch_index == 1
+    plan = cursor.next(_NOTHING, _random())
+    np.testing.assert_array_equal(plan.ids, [0, 1])
+    assert plan.after.batch_index == 1
 
 
 def test_planning_leaves_the_cursor_alone_and_repeats_itself() -> None:
     cursor = Cursor(n=9, batch_size=2, shuffle=True, seed=8)
-    first, _ = cursor.next()
-    again, _ = cursor.next()
-    np.testing.assert_array_equal(first, again)
+    first = cursor.next(_FLIPS_ONLY, _random())
+    again = cursor.next(_FLIPS_ONLY, _random())
+    np.testing.assert_array_equal(first.ids, again.ids)
     assert cursor.index_array is None
     assert cursor.total_batches_seen == 0
 
@@ -128,9 +139,9 @@ def test_planning_leaves_the_cursor_alone_and_repeats_itself() -> None:
 def test_bad_seeds_raise_what_numpy_raises(seed: Any, error: type[Exception]) -> None:
     cursor = Cursor(n=9, batch_size=2, shuffle=True, seed=seed)
     with pytest.raises(error) as ours:
-        cursor.next()
+        cursor.next(_NOTHING, _random())
     with pytest.raises(error) as item:
-        cursor.item(0)
+        cursor.item(0, _NOTHING, _random())
     with pytest.raises(error) as theirs:
         np.random.RandomState(seed + 0)
     assert str(ours.value) == str(item.value) == str(theirs.value)
@@ -138,16 +149,17 @@ def test_bad_seeds_raise_what_numpy_raises(seed: Any, error: type[Exception]) ->
 
 def test_the_seed_may_run_out_of_range_later() -> None:
     cursor = Cursor(n=4, batch_size=2, shuffle=True, seed=2**32 - 2)
-    _, cursor = cursor.next()
-    _, cursor = cursor.next()
+    for _ in range(2):
+        cursor = cursor.next(_NOTHING, _random()).after
     with pytest.raises(ValueError, match=r"^Seed must be between 0 and 2\*\*32 - 1$"):
-        cursor.next()
+        cursor.next(_NOTHING, _random())
 
 
 def test_no_samples_make_empty_batches_for_ever() -> None:
     cursor = Cursor(n=0, batch_size=4, shuffle=True, seed=1)
     for count in range(1, 4):
-        ids, cursor = cursor.next()
-        assert ids.shape == (0,)
+        plan = cursor.next(_FLIPS_ONLY, _random())
+        cursor = plan.after
+        assert plan.ids.shape == (0,)
         assert cursor.batch_index == 0
         assert cursor.total_batches_seen == count

@@ -223,9 +223,9 @@ def test_passes_follow_each_other_unbroken(model: Any, iterator: DirectoryIterat
     seen: list[Any] = []
     make_batch = iterator._make_batch
 
-    def spy(images: Any, ids: Any) -> Any:
+    def spy(images: Any, ids: Any, drawn: Any) -> Any:
         seen.append(ids)
-        return make_batch(images, ids)
+        return make_batch(images, ids, drawn)
 
     iterator._make_batch = spy  # type: ignore[method-assign]
     model.fit_generator(iterator, steps_per_epoch=4, epochs=3, verbose=0)

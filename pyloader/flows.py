@@ -1,0 +1,322 @@
+"""The `flow*` methods of ImageDataGenerator: iterators over arrays, folders and tables."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import ArrayLike, DTypeLike
+
+from pyloader.array_iterator import NumpyArrayIterator
+from pyloader.dataframe_iterator import DataFrameIterator
+from pyloader.directory_iterator import DirectoryIterator
+
+if TYPE_CHECKING:
+    from pandas import DataFrame  # type: ignore[import-untyped]
+
+
+__all__ = ["Flows"]
+
+
+class Flows:
+    """What ImageDataGenerator makes iterators with."""
+
+    data_format: str
+    """"channels_last" or "channels_first"."""
+    dtype: DTypeLike
+    """The dtype of batches."""
+
+    def flow(
+        self,
+        x: ArrayLike | Sequence[Any],
+        y: ArrayLike | None = None,
+        batch_size: int = 32,
+        shuffle: bool = True,
+        sample_weight: ArrayLike | None = None,
+        seed: int | None = None,
+        save_to_dir: str | os.PathLike[str] | None = None,
+        save_prefix: str = "",
+        save_format: str = "png",
+        ignore_class_split: bool = False,
+        subset: str | None = None,
+        *,
+        num_threads: int | None = None,
+        prefetch: int | None = None,
+        verbose: bool = True,
+    ) -> NumpyArrayIterator:
+        """Makes an iterator over images in an array.
+
+        Args:
+            x: Images, rank 4 in the data format; or (images, further) with one more input or a
+                list of them, each with an entry for every image.
+            y: Targets, an entry for every image; None (default) for none.
+            batch_size: Samples of a batch. Default 32.
+            shuffle: Whether each pass has a new random order. Default True.
+            sample_weight: A weight for every image; None (default) for none.
+            seed: Fixes order and transforms, and makes them Keras'; None (default): drawn from
+                NumPy's global generator.
+            save_to_dir: An existing folder for copies of delivered images, each stretched to the
+                full range of bytes; None (default): none are saved.
+            save_prefix: How the names of saved images begin. Default "".
+            save_format: The ending of their names, and so their format. Default "png".
+            ignore_class_split: Whether the subsets may have different classes. Default False.
+            subset: "validation" for the first part by `validation_split`, "training" for the
+                rest, None (default) for all.
+            num_threads: Threads of the native pool; None (default): one for each usable core.
+            prefetch: Batches prepared ahead; None (default): enough to keep all threads busy.
+            verbose: Without effect: there is nothing to print.
+
+        Returns:
+            The iterator; see `NumpyArrayIterator` for shapes and dtypes.
+
+        Raises:
+            ValueError: Lengths differ, the images do not have rank 4, the subsets have different
+                classes, or there is no such subset.
+
+        Warns:
+            UserWarning: The images do not have 1, 3 or 4 channels.
+
+        Example:
+            >>> import numpy as np
+            >>> from pyloader import ImageDataGenerator
+            >>> generator = ImageDataGenerator(rescale=1 / 255, rotation_range=20)
+            >>> x, y = np.zeros((10, 32, 32, 3), np.uint8), np.arange(10)
+            >>> images, targets = next(generator.flow(x, y, batch_size=4, seed=1))
+            >>> images.shape, images.dtype, targets
+            ((4, 32, 32, 3), dtype('float32'), array([2, 9, 6, 4]))
+        """
+        return NumpyArrayIterator(
+            x,
+            y,
+            self,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            sample_weight=sample_weight,
+            seed=seed,
+            data_format=self.data_format,
+            save_to_dir=save_to_dir,
+            save_prefix=save_prefix,
+            save_format=save_format,
+            subset=subset,
+            ignore_class_split=ignore_class_split,
+            dtype=self.dtype,
+            num_threads=num_threads,
+            prefetch=prefetch,
+            verbose=verbose,
+        )
+
+    def flow_from_directory(
+        self,
+        directory: str | os.PathLike[str],
+        target_size: Iterable[int] = (256, 256),
+        color_mode: str = "rgb",
+        classes: Iterable[str] | None = None,
+        class_mode: str | None = "categorical",
+        batch_size: int = 32,
+        shuffle: bool = True,
+        seed: int | None = None,
+        save_to_dir: str | os.PathLike[str] | None = None,
+        save_prefix: str = "",
+        save_format: str = "png",
+        follow_links: bool = False,
+        subset: str | None = None,
+        interpolation: str = "nearest",
+        keep_aspect_ratio: bool = False,
+        *,
+        num_threads: int | None = None,
+        prefetch: int | None = None,
+        verbose: bool = True,
+    ) -> DirectoryIterator:
+        """Makes an iterator over the images of a folder with one subfolder per class.
+
+        Args:
+            directory: The folder with the class folders.
+            target_size: (height, width) of the images in pixels. Default (256, 256).
+            color_mode: "rgb" (default), "rgba" or "grayscale".
+            classes: Class folders in label order; None (default): all subdirectories, sorted.
+            class_mode: "categorical" (default), "binary", "sparse", "input" or None.
+            batch_size: Samples of a batch. Default 32.
+            shuffle: Whether each pass has a new random order. Default True.
+            seed: Fixes order and transforms, and makes them Keras'; None (default): drawn from
+                NumPy's global generator.
+            save_to_dir: An existing folder for copies of delivered images, each stretched to the
+                full range of bytes; None (default): none are saved.
+            save_prefix: How the names of saved images begin. Default "".
+            save_format: The ending of their names, and so their format. Default "png".
+            follow_links: Whether to enter links to folders below the class folders. Default False.
+            subset: "training", "validation", or None (default) for all images.
+            interpolation: "nearest" (default), "bilinear", "bicubic", "hamming", "box" or
+                "lanczos".
+            keep_aspect_ratio: Whether to crop the centre to the target's shape. Default False.
+            num_threads: Threads of the native pool; None (default): one for each usable core.
+            prefetch: Batches prepared ahead; None (default): enough to keep all threads busy.
+            verbose: Whether to print how many images were found. Default True.
+
+        Returns:
+            The iterator; see `DirectoryIterator` for shapes and dtypes.
+
+        Raises:
+            ValueError: A value that is not among the possible ones.
+            TypeError: A value of the wrong type.
+            FileNotFoundError: There is no such directory.
+
+        Example:
+            A folder with `red/` and `blue/` in it::
+
+                generator = ImageDataGenerator(rescale=1 / 255, horizontal_flip=True)
+                train = generator.flow_from_directory("data/train", class_mode="binary")
+                images, targets = next(train)  # (32, 256, 256, 3) and (32,), float32
+        """
+        return DirectoryIterator(
+            directory,
+            self,
+            target_size=target_size,
+            color_mode=color_mode,
+            classes=classes,
+            class_mode=class_mode,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            seed=seed,
+            data_format=self.data_format,
+            save_to_dir=save_to_dir,
+            save_prefix=save_prefix,
+            save_format=save_format,
+            follow_links=follow_links,
+            subset=subset,
+            interpolation=interpolation,
+            keep_aspect_ratio=keep_aspect_ratio,
+            dtype=self.dtype,
+            num_threads=num_threads,
+            prefetch=prefetch,
+            verbose=verbose,
+        )
+
+    def flow_from_dataframe(
+        self,
+        dataframe: DataFrame,
+        directory: str | os.PathLike[str] | None = None,
+        x_col: str = "filename",
+        y_col: str | list[str] = "class",
+        weight_col: str | None = None,
+        target_size: Iterable[int] = (256, 256),
+        color_mode: str = "rgb",
+        classes: Iterable[str] | None = None,
+        class_mode: str | None = "categorical",
+        batch_size: int = 32,
+        shuffle: bool = True,
+        seed: int | None = None,
+        save_to_dir: str | os.PathLike[str] | None = None,
+        save_prefix: str = "",
+        save_format: str = "png",
+        subset: str | None = None,
+        interpolation: str = "nearest",
+        validate_filenames: bool = True,
+        *,
+        keep_aspect_ratio: bool = False,
+        num_threads: int | None = None,
+        prefetch: int | None = None,
+        verbose: bool = True,
+        **kwargs: Any,
+    ) -> DataFrameIterator:
+        """Makes an iterator over the images that a pandas DataFrame names.
+
+        Args:
+            dataframe: The table; it is not changed.
+            directory: The folder that the file names are relative to; None (default): as they are.
+            x_col: The column of file names. Default "filename".
+            y_col: The column of labels, or a list of columns for "raw" and "multi_output".
+                Default "class".
+            weight_col: The column of sample weights, numbers; None (default) for none.
+            target_size: (height, width) of the images in pixels. Default (256, 256).
+            color_mode: "rgb" (default), "rgba" or "grayscale".
+            classes: Classes in label order, others are left out; None (default): all, sorted.
+            class_mode: "categorical" (default), "binary", "sparse", "input", "multi_output",
+                "raw" or None.
+            batch_size: Samples of a batch. Default 32.
+            shuffle: Whether each pass has a new random order. Default True.
+            seed: Fixes order and transforms, and makes them Keras'; None (default): drawn from
+                NumPy's global generator.
+            save_to_dir: An existing folder for copies of delivered images, each stretched to the
+                full range of bytes; None (default): none are saved.
+            save_prefix: How the names of saved images begin. Default "".
+            save_format: The ending of their names, and so their format. Default "png".
+            subset: "validation" for the first rows by `validation_split`, "training" for the
+                rest, None (default) for all.
+            interpolation: "nearest" (default), "bilinear", "bicubic", "hamming", "box" or
+                "lanczos".
+            validate_filenames: Whether to leave out what is no file or no image by its name.
+                Default True; False saves a look at every file.
+            keep_aspect_ratio: Whether to crop the centre to the target's shape. Default False.
+                Keras takes it and ignores it.
+            num_threads: Threads of the native pool; None (default): one for each usable core.
+            prefetch: Batches prepared ahead; None (default): enough to keep all threads busy.
+            verbose: Whether to print how many images were found. Default True.
+            **kwargs: Ignored as in Keras, with a warning for `has_ext`, `sort` and
+                `drop_duplicates`.
+
+        Returns:
+            The iterator; see `DataFrameIterator` for shapes and dtypes.
+
+        Raises:
+            ValueError: A value that is not among the possible ones, or "binary" without two
+                classes.
+            TypeError: A column with values of the wrong type.
+            KeyError: There is no such column.
+
+        Warns:
+            UserWarning: Rows are left out because there is no such image file; `classes` has no
+                meaning for the class mode.
+            DeprecationWarning: An argument that Keras deprecates.
+        """
+        if "has_ext" in kwargs:
+            _deprecate(
+                "has_ext is deprecated, filenames in the dataframe have to match the exact "
+                "filenames in disk."
+            )
+        if "sort" in kwargs:
+            _deprecate(
+                "sort is deprecated, batches will be created in thesame order than the filenames "
+                "provided if `shuffle`is set to `False`."
+            )
+        if class_mode == "other":
+            _deprecate('`class_mode="other"` is deprecated, please use `class_mode="raw"`.')
+            class_mode = "raw"
+        if "drop_duplicates" in kwargs:
+            _deprecate(
+                "drop_duplicates is deprecated, you can drop duplicates by using the "
+                "pandas.DataFrame.drop_duplicates method."
+            )
+        return DataFrameIterator(
+            dataframe,
+            directory,
+            self,
+            x_col=x_col,
+            y_col=y_col,
+            weight_col=weight_col,
+            target_size=target_size,
+            color_mode=color_mode,
+            classes=classes,
+            class_mode=class_mode,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            seed=seed,
+            data_format=self.data_format,
+            save_to_dir=save_to_dir,
+            save_prefix=save_prefix,
+            save_format=save_format,
+            subset=subset,
+            interpolation=interpolation,
+            keep_aspect_ratio=keep_aspect_ratio,
+            dtype=self.dtype,
+            validate_filenames=validate_filenames,
+            num_threads=num_threads,
+            prefetch=prefetch,
+            verbose=verbose,
+        )
+
+
+def _deprecate(text: str) -> None:
+    """Warns at the line that calls `flow_from_dataframe`."""
+    warnings.warn(text, DeprecationWarning, stacklevel=3)

@@ -1,0 +1,179 @@
+"""Batches of images that pass through an ImageDataGenerator: what files and arrays share."""
+
+from __future__ import annotations
+
+import operator
+import os
+import sys
+import warnings
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from pyloader.custom import CustomDrawing, CustomTransforms, overrides
+from pyloader.drawing import Drawing, Drawn, ranges_of
+from pyloader.iterators import Iterator
+from pyloader.loading import LoaderSettings
+from pyloader.saving import save_images
+from pyloader.standardization import Standardization, standardization_of, unfitted_statistics
+from pyloader.transforms import check_brightness_channels
+
+__all__ = ["ImageIterator"]
+
+# Read before every batch, so by C: the attributes that decide what a batch looks like.
+_own_settings = operator.attrgetter("data_format", "dtype", "save_to_dir", "image_data_generator")
+_generator_settings = operator.attrgetter(
+    "rescale",
+    "preprocessing_function",
+    "samplewise_center",
+    "samplewise_std_normalization",
+    "featurewise_center",
+    "featurewise_std_normalization",
+    "zca_whitening",
+    "rotation_range",
+    "width_shift_range",
+    "height_shift_range",
+    "shear_range",
+    "channel_shift_range",
+    "horizontal_flip",
+    "vertical_flip",
+    "brightness_range",
+    "fill_mode",
+    "cval",
+    "interpolation_order",
+    "shift_axes",
+)
+_zoom_and_statistics = operator.attrgetter("zoom_range", "mean", "std", "zca_whitening_matrix")
+
+
+class ImageIterator(Iterator):
+    """An iterator over images that an ImageDataGenerator transforms and standardises.
+
+    Every attribute, of the iterator and of its generator, may be assigned at any time and holds
+    from the next batch on. What is changed inside an attribute (an element of a list or an array)
+    may miss the batches that are prepared already.
+    """
+
+    image_data_generator: Any
+    """The ImageDataGenerator; where None, images stay as they are."""
+    data_format: str
+    """"channels_last" or "channels_first"."""
+    dtype: DTypeLike
+    """The dtype of images."""
+    save_to_dir: str | os.PathLike[str] | None
+    """An existing folder for copies of all delivered images; None: none are saved."""
+    save_prefix: str
+    """How the names of saved images begin."""
+    save_format: str
+    """The format of saved images, as the ending of their names."""
+
+    _save_limit: ClassVar[int] = 10**7
+    """Upper limit of the random number in the name of a saved image."""
+
+    _own_transform: CustomTransforms | None = None
+
+    @abstractmethod
+    def _single_image_shape(self) -> tuple[int, ...]:
+        """The shape of one image of a batch; checked, where the user may change it."""
+
+    @abstractmethod
+    def _make_output(self, images: NDArray[Any], ids: NDArray[np.int64]) -> Any:
+        """What to hand out for a batch's images."""
+
+    def _file_settings(self) -> tuple[str, str, bool]:
+        """How files are read: color_mode, interpolation, keep_aspect_ratio."""
+        return "rgb", "nearest", False
+
+    def _settings_key(self) -> tuple[Any, ...]:
+        generator = self.image_data_generator
+        key: tuple[Any, ...] = _own_settings(self)
+        if generator is None:
+            return key
+        zoom, mean, std, whitening = _zoom_and_statistics(generator)
+        # The loader keeps the statistics that it uses alive, so their ids stay theirs.
+        return (*key, *_generator_settings(generator), *zoom, id(mean), id(std), id(whitening))
+
+    def _loader_settings(self, num_threads: int, depth: int) -> LoaderSettings:
+        generator = self.image_data_generator
+        channels_first = self.data_format == "channels_first"
+        shape = self._single_image_shape()
+        height, width = shape[1:] if channels_first else shape[:2]
+        color_mode, interpolation, keep_aspect_ratio = self._file_settings()
+        self._own_transform = None
+        if generator is not None and overrides(generator, "apply_transform"):
+            self._own_transform = CustomTransforms(generator)
+        transforms = generator is not None and (self._draws_itself() or ranges_of(generator).active)
+        if transforms and not self._own_transform and generator.brightness_range is not None:
+            check_brightness_channels(shape[0 if channels_first else 2])
+        return LoaderSettings(
+            height=height,
+            width=width,
+            color_mode=color_mode,
+            interpolation=interpolation,
+            keep_aspect_ratio=keep_aspect_ratio,
+            channels_first=channels_first,
+            dtype=np.dtype(self.dtype),
+            standardization=_standardization_of(generator),
+            transforms=transforms,
+            fill_mode=generator.fill_mode if transforms else "nearest",
+            cval=generator.cval if transforms else 0.0,
+            order=generator.interpolation_order if transforms else 1,
+            own_transform=self._own_transform,
+            num_threads=num_threads,
+            depth=depth,
+        )
+
+    def _drawing(self) -> Drawing:
+        generator = self.image_data_generator
+        shape = self._single_image_shape()
+        number_limit = self._save_limit if self.save_to_dir else 0
+        if self._draws_itself():
+            return CustomDrawing(generator, shape, self._own_transform, number_limit)
+        height, width = shape[1:] if self.data_format == "channels_first" else shape[:2]
+        ranges = ranges_of(generator) if generator else None
+        return Drawing(ranges, height, width, number_limit)
+
+    def _draws_itself(self) -> bool:
+        """Whether drawing, or what becomes of it, is the generator's own business."""
+        return self._own_transform is not None or (
+            self.image_data_generator is not None
+            and overrides(self.image_data_generator, "get_random_transform")
+        )
+
+    def _make_batch(self, images: NDArray[Any] | None, ids: NDArray[np.int64], drawn: Drawn) -> Any:
+        if images is None:
+            empty = np.zeros((0, *self._single_image_shape()), dtype=self.dtype)
+            return self._make_output(empty, ids)
+        if self.image_data_generator and not overrides(self.image_data_generator, "standardize"):
+            for text in unfitted_statistics(self.image_data_generator):
+                warnings.warn(text, UserWarning, stacklevel=_level_of_caller())
+        if drawn.numbers is not None and self.save_to_dir:
+            save_images(
+                images,
+                ids,
+                drawn.numbers,
+                directory=self.save_to_dir,
+                prefix=self.save_prefix,
+                file_format=self.save_format,
+                channels_first=self.data_format == "channels_first",
+            )
+        return self._make_output(images, ids)
+
+
+def _standardization_of(generator: Any) -> Standardization:
+    """What happens to the values of transformed images."""
+    if generator is None:
+        return Standardization()
+    if overrides(generator, "standardize"):
+        return Standardization(function=generator.standardize)
+    return standardization_of(generator)
+
+
+def _level_of_caller() -> int:
+    """The `stacklevel` that makes a warning of the calling function point at the user's line."""
+    level, frame = 0, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals["__name__"].startswith("pyloader."):
+        level, frame = level + 1, frame.f_back
+    return level + 1

@@ -1,0 +1,159 @@
+"""What a table of image files must look like, and which of its rows count: Keras' rules."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series  # type: ignore[import-untyped]
+
+__all__ = ["check_table", "keep_known_classes", "keep_valid_files", "label_indices"]
+
+
+def check_table(
+    table: DataFrame,
+    class_mode: str | None,
+    x_col: str,
+    y_col: str | list[str],
+    weight_col: str | None,
+    classes: list[str] | None,
+) -> None:
+    """Checks the columns that a class mode needs.
+
+    Args:
+        table: The table.
+        class_mode: A valid class mode.
+        x_col: The column of file names.
+        y_col: The column or columns of labels.
+        weight_col: The column of weights, or None.
+        classes: The classes that the user gave, or None.
+
+    Raises:
+        TypeError: A column has values of the wrong type, or `y_col` must be a list.
+        ValueError: "binary" without exactly two classes.
+        KeyError: There is no such column.
+
+    Warns:
+        UserWarning: `classes` has no meaning for the class mode.
+    """
+    mode = f'If class_mode="{class_mode}"'
+    if class_mode == "multi_output" and not isinstance(y_col, list):
+        raise TypeError(f"{mode}, y_col must be a list. Received {type(y_col).__name__}.")
+    if not _all_are(table[x_col], str):
+        raise TypeError(f"All values in column x_col={x_col} must be strings.")
+    if class_mode in {"binary", "sparse"} and not _all_are(table[y_col], str):
+        raise TypeError(f'{mode}, y_col="{y_col}" column values must be strings.')
+    if class_mode == "binary":
+        _check_two_classes(table[y_col], mode, classes)
+    if class_mode == "categorical" and not _all_are(table[y_col], (str, list, tuple)):
+        raise TypeError(
+            f'{mode}, y_col="{y_col}" column values must be type string, list or tuple.'
+        )
+    if classes and class_mode in {"input", "multi_output", "raw", None}:
+        warnings.warn(
+            f'`classes` will be ignored given the class_mode="{class_mode}"',
+            UserWarning,
+            stacklevel=4,
+        )
+    if weight_col and not issubclass(table[weight_col].dtype.type, np.number):
+        raise TypeError(f"Column weight_col={weight_col} must be numeric.")
+
+
+def _all_are(column: Series, types: type | tuple[type, ...]) -> bool:
+    return all(isinstance(value, types) for value in column)
+
+
+def _check_two_classes(column: Series, mode: str, classes: list[str] | None) -> None:
+    if classes:
+        count, found = len(set(classes)), "{} class/es were given."
+    else:
+        count, found = column.nunique(), "Found {} classes."
+    if count != 2:
+        raise ValueError(f"{mode} there must be 2 classes. {found.format(count)}")
+
+
+def keep_valid_files(
+    table: DataFrame, x_col: str, directory: str | os.PathLike[str], extensions: tuple[str, ...]
+) -> DataFrame:
+    """Leaves out rows whose file does not exist or does not end like an image.
+
+    Args:
+        table: The table.
+        x_col: The column of file names.
+        directory: What the names are relative to.
+        extensions: Accepted endings of file names, lower case.
+
+    Returns:
+        The rows that remain.
+
+    Warns:
+        UserWarning: Rows are left out; says how many.
+    """
+    paths = (os.path.join(directory, name) for name in table[x_col])  # noqa: PTH118
+    valid = [path.lower().endswith(extensions) and os.path.isfile(path) for path in paths]  # noqa: PTH113
+    invalid = len(valid) - sum(valid)
+    if invalid:
+        warnings.warn(
+            f'Found {invalid} invalid image filename(s) in x_col="{x_col}". '
+            "These filename(s) will be ignored.",
+            UserWarning,
+            stacklevel=4,
+        )
+    return table[np.array(valid, dtype=bool)]
+
+
+def keep_known_classes(
+    table: DataFrame, y_col: Any, classes: list[str] | None
+) -> tuple[DataFrame, list[Any]]:
+    """Leaves out labels that are no class, and rows without labels.
+
+    Args:
+        table: The table.
+        y_col: The column of labels: strings, or lists or tuples of them.
+        classes: The classes; None: every label is one.
+
+    Returns:
+        The rows that remain, and the classes in label order: as given, without repetitions, or
+        sorted.
+    """
+    if classes:
+        names = list(dict.fromkeys(classes))
+        table = table.copy()
+        table[y_col] = table[y_col].apply(lambda labels: _known(labels, names, y_col))
+    else:
+        found: set[Any] = set()
+        for labels in table[y_col]:
+            found.update(labels if isinstance(labels, (list, tuple)) else [labels])
+        names = sorted(found)
+    return table.dropna(subset=[y_col]), names
+
+
+def _known(labels: Any, names: list[str], y_col: Any) -> Any:
+    """The labels of one row that are classes; None if there are none."""
+    if isinstance(labels, (list, tuple)):
+        return [label for label in labels if label in names] or None
+    if isinstance(labels, str):
+        return labels if labels in names else None
+    raise TypeError(f"Expect string, list or tuple but found {type(labels)} in {y_col} column ")
+
+
+def label_indices(column: Series, class_indices: dict[Any, int]) -> list[Any]:
+    """The label of every row, or the list of its labels.
+
+    Args:
+        column: Class names, or lists or tuples of them.
+        class_indices: Class name to label.
+
+    Returns:
+        An int for each row, or a list of ints.
+    """
+    return [
+        [class_indices[name] for name in names]
+        if isinstance(names, (list, tuple))
+        else class_indices[names]
+        for names in column
+    ]
