@@ -20,7 +20,6 @@ Augmenter::Augmenter(const SampleLayout& layout, const AugmentSpec& spec, FloatT
                      SimdLevel level)
     : layout_(layout),
       spec_(spec),
-      target_(target),
       warp_(spec.fill_mode, spec.order, spec.cval, level),
       store_(layout, target),
       row_values_(static_cast<size_t>(layout.size.width) * static_cast<size_t>(layout.channels)) {
@@ -40,7 +39,6 @@ void Augmenter::begin(const SampleTransform& transform, int channels, int row_ch
   transform_ = transform;
   channels_ = channels;
   row_channels_ = row_channels;
-  destination_ = destination;
   is_bytes_ = true;
   bytes_sink_ = &bytes_sink;
   path_ = choose_path(transform);
@@ -114,7 +112,6 @@ void Augmenter::run(const SampleTransform& transform, const float* image, uint8_
   transform_ = transform;
   is_bytes_ = false;
   source_ = image;
-  destination_ = destination;
   store_.begin(destination);
   if (!transform.is_identity() || spec_.standardises()) return make_floats();
   if (spec_.rescale == 0) return store_.whole(image);
@@ -149,7 +146,9 @@ void Augmenter::fill_row(PaddedImage<Value>& image, int y, int first_channel, fl
   const int width = layout_.size.width;
   float* warped = warped_row_.data();
   if (transform_.warp) {
-    warp_.floats(image, transform_.map, y, transform_.flip_horizontal, 4, 1.0f, warped);
+    warp_.floats(image, transform_.map, y,
+                 {.first = warped, .exact = spec_.exact || transform_.changes_brightness},
+                 transform_.flip_horizontal);
   } else {
     const Value* row = image.row(y);
     for (int x = 0; x < width; ++x) {
@@ -175,37 +174,41 @@ bool Augmenter::needs_whole_image() const {
          (transform_.changes_brightness && range_unknown) || layout_.channels > 4;
 }
 
-// The final place of row y, where a warped row may be written at once; else null.
-float* Augmenter::direct_row(int y) const {
+// Whether the warp alone, with its scaling, makes finished rows.
+bool Augmenter::warp_finishes() const {
   const bool opaque_alpha = is_bytes_ && layout_.channels == 4 && channels_ < 4;
-  if (!transform_.warp || transform_.changes_brightness || spec_.standardises() ||
-      target_ != FloatTarget::kFloat32 || layout_.channels_first || layout_.channels == 2 ||
-      opaque_alpha) {
-    return nullptr;
+  return transform_.warp && !transform_.changes_brightness && !spec_.standardises() &&
+         layout_.channels != 2 && !opaque_alpha && !needs_whole_image();
+}
+
+void Augmenter::warp_rows() {
+  const float scale = spec_.rescale != 0 ? spec_.rescale : 1.0f;
+  const int height = layout_.size.height;
+  if (!is_bytes_) load_channels(0);
+  // Pixels are gathered in a row that stays in the cache: the batch itself does not.
+  whole_.resize(row_values_);
+  for (int y = 0; y < height; ++y) {
+    const auto warp = [&](const auto& image) {
+      warp_.floats(image, transform_.map, y,
+                   {.first = whole_.data(),
+                    .channels = layout_.channels,
+                    .scale = scale,
+                    .exact = spec_.exact},
+                   transform_.flip_horizontal);
+    };
+    if (is_bytes_) {
+      warp(byte_image_);
+    } else {
+      warp(float_image_);
+    }
+    store_.row(transform_.flip_vertical ? height - 1 - y : y, whole_.data());
   }
-  return reinterpret_cast<float*>(destination_) + static_cast<size_t>(y) * row_values_;
 }
 
 void Augmenter::make_floats() {
+  if (warp_finishes()) return warp_rows();
   const int height = layout_.size.height;
   const bool whole = needs_whole_image();
-  if (!whole && direct_row(0) != nullptr) {
-    if (!is_bytes_) load_channels(0);
-    const float scale = spec_.rescale != 0 ? spec_.rescale : 1.0f;
-    for (int y = 0; y < height; ++y) {
-      float* row = direct_row(transform_.flip_vertical ? height - 1 - y : y);
-      const auto warp = [&](const auto& image) {
-        warp_.floats(image, transform_.map, y, transform_.flip_horizontal, layout_.channels, scale,
-                     row);
-      };
-      if (is_bytes_) {
-        warp(byte_image_);
-      } else {
-        warp(float_image_);
-      }
-    }
-    return;
-  }
   whole_.resize(whole ? row_values_ * static_cast<size_t>(height) : row_values_);
   for (int first = 0; first < layout_.channels; first += 4) {
     if (!is_bytes_) load_channels(first);

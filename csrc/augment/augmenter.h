@@ -23,6 +23,7 @@ struct AugmentSpec {
   FillMode fill_mode = FillMode::kNearest;
   double cval = 0;
   int order = 1;      // 0 or 1
+  bool exact = false;  // order 1 in SciPy's very bits (see warp.h); needed where values are truncated
   float rescale = 0;  // 0: none
   bool samplewise_center = false;
   bool samplewise_std = false;
@@ -73,7 +74,8 @@ class Augmenter final : public RowSink {
 
   Path choose_path(const SampleTransform& transform) const;
   bool needs_whole_image() const;
-  float* direct_row(int y) const;
+  bool warp_finishes() const;
+  void warp_rows();
   void emit_bytes(int y, uint8_t* row);
   void make_floats();
   template <class Value>
@@ -87,7 +89,6 @@ class Augmenter final : public RowSink {
 
   const SampleLayout layout_;
   const AugmentSpec& spec_;
-  const FloatTarget target_;
   Warp warp_;
   FloatStore store_;
   size_t row_values_ = 0;
@@ -98,7 +99,6 @@ class Augmenter final : public RowSink {
   int row_channels_ = 0;   // of its rows
   bool is_bytes_ = false;  // whether the source is bytes, all in [0, 255]
   RowSink* bytes_sink_ = nullptr;
-  uint8_t* destination_ = nullptr;
   std::array<uint8_t, 256> brightness_table_{};
   const float* source_ = nullptr;
   PaddedImage<uint8_t> byte_image_;

@@ -61,9 +61,7 @@ template <class Value>
 void Warp::locate(const PaddedImage<Value>& image, const AffineMap& map, int r) {
   const int width = image.width(), height = image.height();
   const auto count = static_cast<size_t>(width);
-  row_.offset.resize(count);
-  row_.right.resize(count);
-  row_.below.resize(count);
+  row_.resize(count);
   const ptrdiff_t padded_width = image.stride() / 4;
   const bool clamp = fill_mode_ == FillMode::kNearest;
   if (order_ == 1 && (clamp || fill_mode_ == FillMode::kConstant)) {
@@ -75,7 +73,7 @@ void Warp::locate(const PaddedImage<Value>& image, const AffineMap& map, int r) 
     const auto at = static_cast<size_t>(c);
     const double y = bring_inside(y_start + c * map.yc, height, fill_mode_);
     const double x = bring_inside(x_start + c * map.xc, width, fill_mode_);
-    if (!(y > -1 && x > -1)) {
+    if (!(y > -1 && y < height && x > -1 && x < width)) {
       row_.offset[at] = -1;
       continue;
     }
@@ -89,20 +87,20 @@ void Warp::locate(const PaddedImage<Value>& image, const AffineMap& map, int r) 
                                            static_cast<ptrdiff_t>(left) + 1);
     row_.below[at] = order_ == 0 ? 0.0 : y - top;
     row_.right[at] = order_ == 0 ? 0.0 : x - left;
+    row_.below_single[at] = static_cast<float>(row_.below[at]);
+    row_.right_single[at] = static_cast<float>(row_.right[at]);
   }
 }
 
 template <class Value>
-void Warp::floats(const PaddedImage<Value>& image, const AffineMap& map, int r, bool flip,
-                  int channels, float scale, float* out) {
+void Warp::floats(const PaddedImage<Value>& image, const AffineMap& map, int r,
+                  const WarpTarget& wanted, bool flip) {
   locate(image, map, r);
   const int width = image.width();
-  const WarpTarget target = {
-      .first = flip ? out + static_cast<ptrdiff_t>(channels) * (width - 1) : out,
-      .step = flip ? -channels : channels,
-      .channels = channels,
-      .scale = scale,
-      .outside = outside_};
+  WarpTarget target = wanted;
+  target.outside = outside_;
+  target.step = flip ? -wanted.channels : wanted.channels;
+  if (flip) target.first += static_cast<ptrdiff_t>(wanted.channels) * (width - 1);
   const Value* padded = image.origin() - image.stride() - 4;
   if constexpr (sizeof(Value) == 1) {
     kernels_.interpolate_bytes(padded, image.stride(), row_, width, target);
@@ -111,10 +109,10 @@ void Warp::floats(const PaddedImage<Value>& image, const AffineMap& map, int r, 
   }
 }
 
-template void Warp::floats(const PaddedImage<uint8_t>&, const AffineMap&, int, bool, int, float,
-                           float*);
-template void Warp::floats(const PaddedImage<float>&, const AffineMap&, int, bool, int, float,
-                           float*);
+template void Warp::floats(const PaddedImage<uint8_t>&, const AffineMap&, int, const WarpTarget&,
+                           bool);
+template void Warp::floats(const PaddedImage<float>&, const AffineMap&, int, const WarpTarget&,
+                           bool);
 
 void Warp::bytes(const PaddedImage<uint8_t>& image, const AffineMap& map, int r, bool flip,
                  uint8_t* out) {

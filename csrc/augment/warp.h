@@ -1,6 +1,8 @@
 // One affine resampling of an image: rotation, shift, shear and zoom in a single pass, with the
-// arithmetic of scipy.ndimage.affine_transform for orders 0 and 1: doubles in the same order of
-// operations, so that results agree in every bit.
+// arithmetic of scipy.ndimage.affine_transform for orders 0 and 1. Coordinates are doubles in the
+// same order of operations. Order 1 interpolates in single precision, which differs from SciPy's
+// results by less than 1e-4 levels, or, where that could show (brightness truncates), in doubles that
+// agree in every bit.
 #pragma once
 
 #include <cstdint>
@@ -47,6 +49,16 @@ struct WarpRow {
   std::vector<int32_t> offset;  // in pixels from pixel (-1, -1) of the padded image; -1: outside
   std::vector<double> right;    // in [0, 1)
   std::vector<double> below;
+  std::vector<float> right_single;  // the same, rounded
+  std::vector<float> below_single;
+
+  void resize(size_t count) {
+    offset.resize(count);
+    right.resize(count);
+    below.resize(count);
+    right_single.resize(count);
+    below_single.resize(count);
+  }
 };
 
 // Where a warped row goes: `channels` (1, 3 or 4) floats a pixel, each times `scale`, the pixels
@@ -56,7 +68,8 @@ struct WarpTarget {
   ptrdiff_t step = 4;
   int channels = 4;
   float scale = 1;
-  float outside = 0;  // the value of samples outside, before scaling
+  float outside = 0;   // the value of samples outside, before scaling
+  bool exact = false;  // interpolate in doubles, as SciPy does
 };
 
 struct WarpKernels {
@@ -86,11 +99,11 @@ class Warp {
         outside_(static_cast<float>(outside)),
         kernels_(warp_kernels(level)) {}
 
-  // Output row r: `channels` (1, 3 or 4) packed floats a pixel, times `scale`, reversed where `flip`
-  // says so.
+  // Output row r into packed pixels from target.first on, reversed where `flip` says so. Of `target`,
+  // `step` and `outside` are set here.
   template <class Value>
-  void floats(const PaddedImage<Value>& image, const AffineMap& map, int r, bool flip, int channels,
-              float scale, float* out);
+  void floats(const PaddedImage<Value>& image, const AffineMap& map, int r, const WarpTarget& target,
+              bool flip);
 
   // The same as bytes; order 0 only.
   void bytes(const PaddedImage<uint8_t>& image, const AffineMap& map, int r, bool flip,

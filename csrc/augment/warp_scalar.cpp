@@ -15,8 +15,8 @@ void locate(const AffineMap& map, int r, int width, int height, ptrdiff_t padded
     const auto at = static_cast<size_t>(c);
     double y = y_start + c * map.yc, x = x_start + c * map.xc;
     if (clamp) {
-      y = std::min(std::max(y, 0.0), y_last);
-      x = std::min(std::max(x, 0.0), x_last);
+      y = std::min(std::max(0.0, y), y_last);
+      x = std::min(std::max(0.0, x), x_last);
     } else if (!(y >= 0 && y <= y_last && x >= 0 && x <= x_last)) {
       row.offset[at] = -1;
       continue;
@@ -26,7 +26,27 @@ void locate(const AffineMap& map, int r, int width, int height, ptrdiff_t padded
                                           static_cast<ptrdiff_t>(left) + 1);
     row.below[at] = y - top;
     row.right[at] = x - left;
+    row.below_single[at] = static_cast<float>(row.below[at]);
+    row.right_single[at] = static_cast<float>(row.right[at]);
   }
+}
+
+// SciPy's order: each sample times its vertical, then its horizontal weight, summed in turn.
+template <class Value>
+float exact(const Value (&corners)[4], double below, double right) {
+  double sum = corners[0] * (1 - below) * (1 - right);
+  sum += corners[1] * (1 - below) * right;
+  sum += corners[2] * below * (1 - right);
+  sum += corners[3] * below * right;
+  return static_cast<float>(sum);
+}
+
+template <class Value>
+float single(const Value (&corners)[4], float below, float right) {
+  const auto a = static_cast<float>(corners[0]), b = static_cast<float>(corners[1]);
+  const float first = a + below * (static_cast<float>(corners[2]) - a);
+  const float second = b + below * (static_cast<float>(corners[3]) - b);
+  return first + right * (second - first);
 }
 
 template <class Value>
@@ -41,14 +61,13 @@ void interpolate(const Value* padded, ptrdiff_t stride, const WarpRow& row, int 
     }
     const Value* upper = padded + ptrdiff_t{4} * offset;
     const Value* lower = upper + stride;
-    const double below = row.below[static_cast<size_t>(c)], above = 1 - below;
-    const double right = row.right[static_cast<size_t>(c)], left = 1 - right;
+    const auto at = static_cast<size_t>(c);
     for (int k = 0; k < target.channels; ++k) {
-      double sum = upper[k] * above * left;
-      sum += upper[k + 4] * above * right;
-      sum += lower[k] * below * left;
-      sum += lower[k + 4] * below * right;
-      out[k] = static_cast<float>(sum) * target.scale;
+      const Value corners[4] = {upper[k], upper[k + 4], lower[k], lower[k + 4]};
+      const float value = target.exact
+                              ? exact(corners, row.below[at], row.right[at])
+                              : single(corners, row.below_single[at], row.right_single[at]);
+      out[k] = value * target.scale;
     }
   }
 }

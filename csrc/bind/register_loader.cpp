@@ -185,6 +185,7 @@ std::unique_ptr<Loader> make_loader(
   spec.augment = {.fill_mode = parse_fill_mode(fill_mode),
                   .cval = cval,
                   .order = order,
+                  .exact = spec.target == FloatTarget::kUint8,
                   .rescale = static_cast<float>(rescale),
                   .samplewise_center = samplewise_center,
                   .samplewise_std = samplewise_std,

@@ -24,7 +24,7 @@ py::array_t<float> transform_image(const Image& image, const Row& transform, boo
                                .channels_first = channels_first,
                                .item_size = sizeof(float)};
   const AugmentSpec spec = {
-      .fill_mode = parse_fill_mode(fill_mode), .cval = cval, .order = order};
+      .fill_mode = parse_fill_mode(fill_mode), .cval = cval, .order = order, .exact = true};
   const SampleTransform parsed = transform_from_row(
       std::span<const double, SampleTransform::kColumns>(transform.data(),
                                                          SampleTransform::kColumns));

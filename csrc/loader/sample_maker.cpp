@@ -23,7 +23,7 @@ StoreTable make_float_table() {
 }
 
 AugmentSpec without_statistics(const AugmentSpec& spec) {
-  return {.fill_mode = spec.fill_mode, .cval = spec.cval, .order = spec.order};
+  return {.fill_mode = spec.fill_mode, .cval = spec.cval, .order = spec.order, .exact = true};
 }
 
 int source_channels(JpegPixels pixels) { return pixels == JpegPixels::kGray ? 1 : 4; }
