@@ -44,7 +44,7 @@ struct ResizePlan {
 // Remembers recent axis plans, since folders repeat their sizes. One owner, one thread.
 class AxisPlanCache {
  public:
-  explicit AxisPlanCache(size_t byte_limit = size_t{2} << 20) : byte_limit_(byte_limit) {}
+  explicit AxisPlanCache(size_t byte_limit = size_t{8} << 20) : byte_limit_(byte_limit) {}
   std::shared_ptr<const AxisPlan> get(const AxisKey& key);
 
  private:

@@ -69,8 +69,8 @@ bool Pool::fetch(uint64_t ticket, std::chrono::milliseconds timeout, Fetched& fe
   unfetched_.erase(found);
   ++batches_fetched_;
   fetched.size = batch->size();
-  fetched.status = batch->failure;
-  if (batch->failure.ok()) {
+  fetched.status = std::move(batch->failure);
+  if (fetched.status.ok()) {
     batch->slot.lease();
     fetched.slot = std::move(batch->slot);
   } else {
@@ -85,11 +85,12 @@ bool Pool::fetch(uint64_t ticket, std::chrono::milliseconds timeout, Fetched& fe
 }
 
 void Pool::cancel() {
+  Batches forgotten;  // dies without the lock
   std::lock_guard lock(mutex_);
-  cancel_locked();
+  forgotten = cancel_locked();
 }
 
-void Pool::cancel_locked() {
+Pool::Batches Pool::cancel_locked() {
   queue_.clear();
   for (auto& [ticket, batch] : unfetched_) {
     batch->cancelled = true;
@@ -98,17 +99,18 @@ void Pool::cancel_locked() {
     const int unclaimed = batch->size() - claimed;
     if (batch->remaining.fetch_sub(unclaimed) == unclaimed) batch->slot.release();
   }
-  unfetched_.clear();
   ready_.notify_all();
   work_.notify_all();
+  return std::exchange(unfetched_, {});
 }
 
 void Pool::close() {
   std::vector<std::thread> threads;
+  Batches forgotten;  // dies without the lock
   {
     std::lock_guard lock(mutex_);
     stop_ = true;
-    cancel_locked();
+    forgotten = cancel_locked();
     threads.swap(threads_);
   }
   for (std::thread& thread : threads) {
@@ -160,25 +162,28 @@ std::shared_ptr<Batch> Pool::next_batch(std::unique_lock<std::mutex>& lock,
 
 void Pool::work(WorkerCounters& counters) {
   become_background_thread();
-  SampleMaker maker(config_.spec, *foreign_, simd_level());
+  std::optional<SampleMaker> maker;  // made where running out of memory is a batch's failure
   FileSource file;
   std::unique_lock lock(mutex_);
-  while (const std::shared_ptr<Batch> batch = next_batch(lock, counters)) {
+  while (std::shared_ptr<Batch> batch = next_batch(lock, counters)) {
     const bool work_for_others = idle_workers_ > 0 && (batch->size() > 1 || queue_.size() > 1);
     lock.unlock();
     if (work_for_others) work_.notify_one();  // Note [waking]
     fill(*batch, maker, file, counters);
+    batch.reset();  // what it holds dies without the lock
     lock.lock();
   }
 }
 
 // Claims and makes positions until none are left.
-void Pool::fill(Batch& batch, SampleMaker& maker, FileSource& file, WorkerCounters& counters) {
+void Pool::fill(Batch& batch, std::optional<SampleMaker>& maker, FileSource& file,
+                WorkerCounters& counters) {
   for (int position; (position = batch.next.fetch_add(1)) < batch.size();) {
     if (position < batch.first_failure.load()) {
       Status status;
       try {
-        status = make_sample(batch, static_cast<size_t>(position), maker, file, counters);
+        if (!maker) maker.emplace(config_.spec, *foreign_, simd_level());
+        status = make_sample(batch, static_cast<size_t>(position), *maker, file, counters);
       } catch (const std::bad_alloc&) {
         status = {StatusCode::kOutOfMemory, "no memory to decode it"};
       }
@@ -214,7 +219,7 @@ void Pool::record_failure(Batch& batch, int position, Status status) {
   std::lock_guard lock(mutex_);
   if (position >= batch.first_failure.load()) return;
   batch.first_failure.store(position);
-  batch.failure = std::move(status);
+  std::swap(batch.failure, status);  // an outdone failure dies without the lock
 }
 
 void Pool::finish_positions(Batch& batch, int count) {

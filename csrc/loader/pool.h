@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -92,12 +93,15 @@ class Pool : public std::enable_shared_from_this<Pool> {
   void start_threads();
   void work(WorkerCounters& counters);
   std::shared_ptr<Batch> next_batch(std::unique_lock<std::mutex>& lock, WorkerCounters& counters);
-  void fill(Batch& batch, SampleMaker& maker, FileSource& file, WorkerCounters& counters);
+  void fill(Batch& batch, std::optional<SampleMaker>& maker, FileSource& file,
+            WorkerCounters& counters);
   Status make_sample(const Batch& batch, size_t position, SampleMaker& maker, FileSource& file,
                      WorkerCounters& counters);
   void record_failure(Batch& batch, int position, Status status);
   void finish_positions(Batch& batch, int count);
-  void cancel_locked();
+  using Batches = std::map<uint64_t, std::shared_ptr<Batch>>;
+  // Returns what it forgot, to be dropped without the lock.
+  [[nodiscard]] Batches cancel_locked();
   bool open_slot(Batch& batch);
 
   const PoolConfig config_;
@@ -112,7 +116,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   // All guarded by mutex_.
   std::vector<std::thread> threads_;
   std::deque<std::shared_ptr<Batch>> queue_;              // with positions to claim, oldest first
-  std::map<uint64_t, std::shared_ptr<Batch>> unfetched_;  // by ticket
+  Batches unfetched_;                                     // by ticket
   uint64_t last_ticket_ = 0;
   uint64_t batches_fetched_ = 0;
   int idle_workers_ = 0;

@@ -28,7 +28,9 @@ void SlotHandle::release() {
   leased_ = false;
 }
 
-Ring::Ring(int depth) : depth_(depth), owner_(process_id()) {}
+Ring::Ring(int depth) : depth_(depth), owner_(process_id()) {
+  free_.reserve(static_cast<size_t>(depth) + 2);  // giving a slot back allocates nothing
+}
 
 SlotHandle Ring::acquire(size_t bytes, bool& out_of_memory) {
   out_of_memory = false;

@@ -1,5 +1,5 @@
-// What the tests of loader/ share: a folder of images of every kind, foreign code that stands in for
-// Python's, and the bytes that samples must have.
+// What the tests of loader/ share: a folder of images of every kind, foreign code that stands in
+// for Python's, and the bytes that samples must have.
 #pragma once
 
 #include <condition_variable>
@@ -55,7 +55,7 @@ class FakeCode final : public ForeignCode {
   // What content "CALL..." does, on a worker. Set before the first submit.
   std::function<Status(const std::string& content)> call;
 
-  Status decode_other(std::span<const uint8_t> content, uint8_t* destination,
+  Status decode_other(std::span<const uint8_t> content, uint8_t* destination, const double*,
                       OtherImage& image) override {
     const std::string text(content.begin(), content.end());
     if (text.starts_with("CALL")) {
@@ -79,7 +79,8 @@ class FakeCode final : public ForeignCode {
     return {};
   }
   bool has_finish() const override { return finishes_; }
-  Status finish(const float* image, uint8_t* destination) override {
+  bool wants_transformed() const override { return true; }
+  Status finish(const float* image, uint8_t* destination, const double*) override {
     for (size_t i = 0; i < sample_values_; ++i) {
       destination[i] = static_cast<uint8_t>(255 - static_cast<int>(image[i]));
     }
@@ -123,7 +124,8 @@ class ImageFolder {
     MemorySource source(content);
     WorkerCounters counters;
     samples_.emplace_back(spec_.layout.bytes());
-    if (!maker.make(source, samples_.back().data(), counters).ok()) samples_.back().clear();
+    const Status status = maker.make(source, nullptr, samples_.back().data(), counters);
+    if (!status.ok()) samples_.back().clear();
     return size() - 1;
   }
   int64_t add(const std::string& text) {
@@ -174,7 +176,15 @@ class ImageFolder {
 };
 
 inline SampleSpec small_spec() {
-  return {.layout = {.size = {24, 20}, .channels = 3}, .filter = Filter::kBilinear};
+  SampleSpec spec;
+  spec.layout = {.size = {24, 20}, .channels = 3};
+  spec.filter = Filter::kBilinear;
+  return spec;
+}
+
+// Submits a batch without transforms.
+inline uint64_t submit(Pool& pool, std::vector<int64_t> indices) {
+  return pool.submit(std::move(indices), {});
 }
 
 // Waits for a batch without end.

@@ -128,8 +128,9 @@ std::vector<uint8_t> make_jpeg(const JpegRecipe& recipe) {
   std::vector<uint8_t> comment(65000);
   Random random(recipe.seed);
   for (int left = recipe.comment_bytes; left > 0; left -= 65000) {
+    const auto size_here = static_cast<unsigned>(std::min(left, 65000));
     random.fill(comment);
-    jpeg_write_marker(&info, JPEG_COM, comment.data(), static_cast<unsigned>(std::min(left, 65000)));
+    jpeg_write_marker(&info, JPEG_COM, comment.data(), size_here);
   }
   std::vector<uint8_t> row(static_cast<size_t>(recipe.size.width * components));
   for (int y = 0; y < recipe.size.height; ++y) {

@@ -193,6 +193,7 @@ int main(int argc, char** argv) {
       {"a read that fails is told", a_read_that_fails_is_told},
       {"a file that is cut while open just ends", a_file_cut_while_open_just_ends},
       {"links are followed", links_are_followed},
-      {"a source recovers from failures and leaks no descriptor", a_source_recovers_and_leaks_nothing},
+      {"a source recovers from failures and leaks no descriptor",
+       a_source_recovers_and_leaks_nothing},
   });
 }

@@ -106,8 +106,9 @@ void horizontal_kernels_agree() {
         ExactRows actual(rows, dst_bytes, random);
         src.change_slack(random);
         run(level, actual);
-        check(actual.same(expected), name_of(key, level) + ", channels " + std::to_string(channels) +
-                                         ", rows " + std::to_string(rows));
+        check(actual.same(expected), name_of(key, level) + ", channels " +
+                                         std::to_string(channels) + ", rows " +
+                                         std::to_string(rows));
       }
     }
   }

@@ -1,5 +1,5 @@
-// What the pool delivers: the same bytes for any number of threads, failures by position, leases that
-// hold.
+// What the pool delivers: the same bytes for any number of threads, failures by position, leases
+// that hold.
 #include <algorithm>
 #include <map>
 #include <memory>
@@ -40,7 +40,7 @@ void any_number_of_threads_gives_the_same_bytes() {
         std::vector<uint64_t> tickets;
         for (int i = 0; i < 12; ++i) {
           batches.push_back(random_batch(random, random.between(1, 20), good));
-          tickets.push_back(pool->submit(batches.back()));
+          tickets.push_back(submit(*pool, batches.back()));
         }
         for (size_t i = 0; i < batches.size(); ++i) {
           const Fetched fetched = wait_for(*pool, tickets[i]);
@@ -62,7 +62,7 @@ void a_users_function_sees_every_sample() {
     Random random(52);
     for (int i = 0; i < 6; ++i) {
       const std::vector<int64_t> batch = random_batch(random, 9, folder.size());
-      const Fetched fetched = wait_for(*pool, pool->submit(batch));
+      const Fetched fetched = wait_for(*pool, submit(*pool, batch));
       check(fetched.status.ok() && folder.is_batch(batch, fetched.slot.data()));
     }
     pool->close();
@@ -75,7 +75,7 @@ void the_lowest_failure_is_reported() {
   std::vector<uint8_t> cut = make_jpeg({.size = {60, 60}});
   cut.resize(cut.size() / 2);
   const std::map<int64_t, StatusCode> bad = {{folder.add_missing(), StatusCode::kReadFailed},
-                                             {folder.add(std::vector<uint8_t>()), StatusCode::kBadImage},
+                                             {folder.add(""), StatusCode::kBadImage},
                                              {folder.add(cut), StatusCode::kBadImage},
                                              {folder.add("no image"), StatusCode::kBadImage},
                                              {folder.add("CALL"), StatusCode::kForeign}};
@@ -94,7 +94,7 @@ void the_lowest_failure_is_reported() {
       }
       const auto first = std::find_if(failing.begin(), failing.end(),
                                       [&](int64_t index) { return index >= good; });
-      const uint64_t failing_ticket = pool->submit(failing), fine_ticket = pool->submit(fine);
+      const uint64_t failing_ticket = submit(*pool, failing), fine_ticket = submit(*pool, fine);
       const Fetched failed = wait_for(*pool, failing_ticket);
       check_equal(failed.failed_index, *first, std::to_string(threads) + " threads");
       check(failed.status.code() == bad.at(*first), failed.status.reason());
@@ -105,13 +105,39 @@ void the_lowest_failure_is_reported() {
         check(!failed.status.reason().empty(), "a reason");
       }
       const Fetched delivered = wait_for(*pool, fine_ticket);
-      check(delivered.status.ok() && folder.is_batch(fine, delivered.slot.data()), "the next batch");
+      check(delivered.status.ok() && folder.is_batch(fine, delivered.slot.data()), "the next");
     }
     pool->close();
     const PoolStats stats = pool->stats();
     check(stats.ring.busy == 0 && stats.ring.leased == 0, "slots come back");
     check(stats.errors >= 60 && stats.batches == 120, "counters");
   }
+}
+
+void a_later_failure_is_outdone_by_a_lower_one() {
+  ImageFolder folder(small_spec());
+  const int64_t late = folder.add("CALL late"), early = folder.add("CALL early");
+  const int64_t mark = folder.add("CALL mark");
+  Gate gate;
+  const auto code = folder.code();
+  code->call = [&](const std::string& content) {
+    if (content == "CALL mark") {
+      gate.open();
+      return Status();
+    }
+    if (content == "CALL late") gate.pass();
+    return Status::foreign(std::make_shared<std::string>(content));
+  };
+  const auto pool = folder.pool(2, 2, code);
+  // The mark is reached by the worker that has failed at position 1, while position 0 still waits.
+  const uint64_t ticket = submit(*pool, {late, early, 0, 1});
+  const uint64_t next = submit(*pool, {mark});
+  const Fetched fetched = wait_for(*pool, ticket);
+  check_equal(fetched.failed_index, late);
+  check(fetched.status.cause() != nullptr &&
+        *static_cast<std::string*>(fetched.status.cause().get()) == "CALL late");
+  check(wait_for(*pool, next).status.ok(), "the next batch");
+  pool->close();
 }
 
 void leases_are_never_rewritten() {
@@ -126,8 +152,8 @@ void leases_are_never_rewritten() {
     std::vector<Held> held;
     for (int i = 0; i < 80; ++i) {
       Held next{random_batch(random, 8, folder.size()), {}};
-      const uint64_t ticket = pool->submit(next.indices);
-      pool->submit(random_batch(random, 8, folder.size()));  // fills while leases are held
+      const uint64_t ticket = submit(*pool, next.indices);
+      submit(*pool, random_batch(random, 8, folder.size()));  // fills while leases are held
       Fetched fetched = wait_for(*pool, ticket);
       (void)wait_for(*pool, ticket + 1);
       next.slot = std::move(fetched.slot);
@@ -147,7 +173,7 @@ void prefetch_stops_at_the_depth() {
   for (const int depth : {1, 2, 4}) {
     const auto pool = folder.pool(2, depth);
     std::vector<uint64_t> tickets;
-    for (int i = 0; i < depth + 3; ++i) tickets.push_back(pool->submit({0, 1, 2}));
+    for (int i = 0; i < depth + 3; ++i) tickets.push_back(submit(*pool, {0, 1, 2}));
     for (const uint64_t ticket : tickets) {
       check(pool->stats().ring.busy <= depth, "busy beyond the depth");
       check(wait_for(*pool, ticket).status.ok());
@@ -165,7 +191,7 @@ void tickets_may_be_fetched_in_any_order_within_the_depth() {
     std::vector<uint64_t> tickets;
     for (int i = 0; i < 4; ++i) {
       batches.push_back(random_batch(random, 6, folder.size()));
-      tickets.push_back(pool->submit(batches.back()));
+      tickets.push_back(submit(*pool, batches.back()));
     }
     for (const size_t i : {size_t{3}, size_t{1}, size_t{0}, size_t{2}}) {
       const Fetched fetched = wait_for(*pool, tickets[i]);
@@ -187,7 +213,7 @@ void a_wait_ends_with_its_timeout() {
     return Status();
   };
   const auto pool = folder.pool(1, 2, code);
-  const uint64_t ticket = pool->submit({blocked});
+  const uint64_t ticket = submit(*pool, {blocked});
   Fetched fetched;
   check(!pool->fetch(ticket, std::chrono::milliseconds(0), fetched), "not yet");
   check(!pool->fetch(ticket, std::chrono::milliseconds(20), fetched), "not yet");
@@ -205,7 +231,7 @@ void several_threads_fetch() {
       Random random(id);
       for (int i = 0; i < 25; ++i) {
         const std::vector<int64_t> batch = random_batch(random, 4, folder.size());
-        const Fetched fetched = wait_for(*pool, pool->submit(batch));
+        const Fetched fetched = wait_for(*pool, submit(*pool, batch));
         check(fetched.status.ok() && folder.is_batch(batch, fetched.slot.data()));
         (void)pool->stats();
       }
@@ -215,7 +241,7 @@ void several_threads_fetch() {
   for (std::thread& thread : threads) thread.join();
   threads.clear();
   std::atomic<int> winners{0}, losers{0};
-  const uint64_t ticket = pool->submit({0, 1, 2, 3});
+  const uint64_t ticket = submit(*pool, {0, 1, 2, 3});
   for (int id = 0; id < 4; ++id) {
     threads.emplace_back([&] {
       const Status status = wait_for(*pool, ticket).status;
@@ -235,14 +261,14 @@ void two_pools_meet_nothing_shared() {
   Random random(56);
   for (int i = 0; i < 10; ++i) {
     const std::vector<int64_t> batch = random_batch(random, 7, one.size());
-    const uint64_t a = first->submit(batch), b = second->submit(batch);
+    const uint64_t a = submit(*first, batch), b = submit(*second, batch);
     const Fetched from_second = wait_for(*second, b), from_first = wait_for(*first, a);
     check(one.is_batch(batch, from_first.slot.data()));
     check(two.is_batch(batch, from_second.slot.data()));
     if (i == 5) first->stats();
   }
   first->close();
-  check(wait_for(*second, second->submit({0})).status.ok(), "the other goes on");
+  check(wait_for(*second, submit(*second, {0})).status.ok(), "the other goes on");
   second->close();
 }
 
@@ -253,8 +279,10 @@ int main(int argc, char** argv) {
       {"one, two and seven threads give the same bytes for every kind of batch",
        any_number_of_threads_gives_the_same_bytes},
       {"a user's function sees every sample", a_users_function_sees_every_sample},
-      {"the lowest failing position is reported by any number of threads, and the next batch is fine",
+      {"any number of threads reports the lowest failing position, and the next batch is fine",
        the_lowest_failure_is_reported},
+      {"a failure is outdone by one of a lower position that comes later",
+       a_later_failure_is_outdone_by_a_lower_one},
       {"leased slots are never rewritten and outlive the pool", leases_are_never_rewritten},
       {"prefetch stops at the depth", prefetch_stops_at_the_depth},
       {"tickets may be fetched in any order within the depth, once",

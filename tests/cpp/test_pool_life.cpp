@@ -27,7 +27,7 @@ void close_wakes_and_refuses() {
     return Status();
   };
   const auto pool = folder.pool(2, 2, code);
-  const uint64_t ticket = pool->submit({blocked, 0, 1});
+  const uint64_t ticket = submit(*pool, {blocked, 0, 1});
   entered.pass();
   std::thread waiter([&] {
     check(wait_for(*pool, ticket).status.code() == StatusCode::kClosed, "a waiter wakes");
@@ -38,7 +38,7 @@ void close_wakes_and_refuses() {
   pool->close();
   check(pool->closed());
   check(wait_for(*pool, ticket).status.code() == StatusCode::kClosed);
-  check(wait_for(*pool, pool->submit({0})).status.code() == StatusCode::kClosed, "submit afterwards");
+  check(wait_for(*pool, submit(*pool, {0})).status.code() == StatusCode::kClosed, "afterwards");
   pool->cancel();
   check_equal(pool->stats().ring.busy, 0, "slots come back");
 }
@@ -65,13 +65,13 @@ void cancel_forgets_and_goes_on() {
     for (int round = 0; round < 30; ++round) {
       std::vector<uint64_t> tickets;
       for (int i = 0; i < 5; ++i) {
-        tickets.push_back(pool->submit(random_batch(random, 8, folder.size())));
+        tickets.push_back(submit(*pool, random_batch(random, 8, folder.size())));
       }
       for (int i = random.below(4); i > 0; --i) (void)wait_for(*pool, tickets[0]);
       pool->cancel();
       check(wait_for(*pool, tickets[4]).status.code() == StatusCode::kInvalid, "forgotten");
       const std::vector<int64_t> batch = random_batch(random, 8, folder.size());
-      const Fetched fetched = wait_for(*pool, pool->submit(batch));
+      const Fetched fetched = wait_for(*pool, submit(*pool, batch));
       check(fetched.status.ok() && folder.is_batch(batch, fetched.slot.data()), "the next batch");
     }
     pool->close();
@@ -90,7 +90,7 @@ void cancel_wakes_a_waiter() {
     return Status();
   };
   const auto pool = folder.pool(1, 1, code);
-  const uint64_t ticket = pool->submit({0, blocked, 1});
+  const uint64_t ticket = submit(*pool, {0, blocked, 1});
   entered.pass();
   std::thread waiter([&] {
     check(wait_for(*pool, ticket).status.code() == StatusCode::kInvalid, "a waiter wakes");
@@ -99,7 +99,7 @@ void cancel_wakes_a_waiter() {
   pool->cancel();
   waiter.join();
   // The slot of the cancelled batch comes back with the worker that still wrote to it.
-  check(wait_for(*pool, pool->submit({2})).status.ok());
+  check(wait_for(*pool, submit(*pool, {2})).status.ok());
   pool->close();
 }
 
@@ -126,7 +126,7 @@ void everything_at_once() {
         for (int i = 0; i < 12; ++i) {
           const int64_t limit = random.below(3) == 0 ? folder.size() : good;
           const std::vector<int64_t> batch = random_batch(random, random.between(1, 6), limit);
-          const uint64_t ticket = pool->submit(batch);
+          const uint64_t ticket = submit(*pool, batch);
           if (random.below(5) == 0) continue;  // never fetched
           Fetched fetched;
           while (!pool->fetch(ticket, std::chrono::milliseconds(random.below(3)), fetched)) {
@@ -161,52 +161,56 @@ void everything_at_once() {
 }
 
 void a_worker_may_close_its_pool() {
+  // Workers may still be leaving when all of this is over: they own what they touch.
+  struct Shared {
+    std::weak_ptr<Pool> pool;
+    Gate known, done;
+  };
   ImageFolder folder(small_spec());
   const int64_t closing = folder.add("CALL");
   for (const int threads : {1, 2, 7}) {
     for (int round = 0; round < 10; ++round) {
+      const auto shared = std::make_shared<Shared>();
       const auto code = folder.code();
-      std::weak_ptr<Pool> watch;
-      Gate done;
-      code->call = [&](const std::string&) {
-        if (const auto own = watch.lock()) own->close();
-        done.open();
+      code->call = [shared](const std::string&) {
+        shared->known.pass();
+        if (const auto own = shared->pool.lock()) own->close();
+        shared->done.open();
         return Status();
       };
-      auto pool = folder.pool(threads, 2, code);
-      watch = pool;
+      const auto pool = folder.pool(threads, 2, code);
+      shared->pool = pool;
       // Several positions close at once, where there are threads for them.
-      const uint64_t ticket = pool->submit({0, closing, closing, closing, 1});
+      const uint64_t ticket = submit(*pool, {0, closing, closing, closing, 1});
+      shared->known.open();
       check(wait_for(*pool, ticket).status.code() == StatusCode::kClosed);
-      done.pass();
+      shared->done.pass();
       pool->close();
-      pool.reset();
-      code->call = nullptr;  // may still run in a worker that is leaving: it is not touched there
     }
   }
 }
 
 void a_worker_may_hold_the_last_reference() {
+  struct Shared {
+    std::shared_ptr<Pool> pool;
+    Gate start, done;
+  };
   ImageFolder folder(small_spec());
   const int64_t dropping = folder.add("CALL");
   for (int round = 0; round < 20; ++round) {
-    auto done = std::make_shared<Gate>();
-    auto owned = std::make_shared<std::shared_ptr<Pool>>();
-    Gate start;
-    {
-      const auto code = folder.code();
-      code->call = [owned, done, &start](const std::string&) {
-        start.pass();
-        (*owned)->close();
-        owned->reset();
-        done->open();
-        return Status();
-      };
-      *owned = folder.pool(1 + round % 2, 2, code);
-      (*owned)->submit({dropping, 0});
-    }
-    start.open();
-    done->pass();
+    const auto shared = std::make_shared<Shared>();
+    const auto code = folder.code();
+    code->call = [shared](const std::string&) {
+      shared->start.pass();
+      shared->pool->close();
+      shared->pool.reset();
+      shared->done.open();
+      return Status();
+    };
+    shared->pool = folder.pool(1 + round % 2, 2, code);
+    submit(*shared->pool, {dropping, 0});
+    shared->start.open();
+    shared->done.pass();
   }
 }
 
@@ -270,8 +274,8 @@ struct Failing {
 void outdone_cause() {
   Failing failing(2);
   // Position 1 has failed for sure when its worker has gone on to the next batch.
-  const uint64_t ticket = failing.pool->submit({failing.fails_late, failing.fails});
-  failing.pool->submit({failing.marks});
+  const uint64_t ticket = submit(*failing.pool, {failing.fails_late, failing.fails});
+  submit(*failing.pool, {failing.marks});
   failing.entered.pass();
   failing.marked.pass();
   failing.gate.open();
@@ -285,8 +289,8 @@ void outdone_cause() {
 // Cancelled before anybody fetched it.
 void forgotten_cause() {
   Failing failing(1);
-  failing.pool->submit({failing.fails});
-  failing.pool->submit({failing.marks});
+  submit(*failing.pool, {failing.fails});
+  submit(*failing.pool, {failing.marks});
   failing.marked.pass();
   failing.pool->cancel();
   failing.end();
@@ -295,11 +299,11 @@ void forgotten_cause() {
 // Failed after its batch was cancelled.
 void late_cause() {
   Failing failing(1);
-  failing.pool->submit({failing.fails_late});
+  submit(*failing.pool, {failing.fails_late});
   failing.entered.pass();
   failing.pool->cancel();
   failing.gate.open();
-  check(wait_for(*failing.pool, failing.pool->submit({failing.marks})).status.ok());
+  check(wait_for(*failing.pool, submit(*failing.pool, {failing.marks})).status.ok());
   failing.end();
 }
 
@@ -307,7 +311,7 @@ void late_cause() {
 void fetched_cause() {
   Failing failing(1);
   for (int i = 0; i < 3; ++i) {
-    const Fetched fetched = wait_for(*failing.pool, failing.pool->submit({0, failing.fails}));
+    const Fetched fetched = wait_for(*failing.pool, submit(*failing.pool, {0, failing.fails}));
     check(fetched.status.code() == StatusCode::kForeign && fetched.status.cause() != nullptr);
   }
   failing.end();
@@ -332,7 +336,6 @@ int main(int argc, char** argv) {
        everything_at_once},
       {"workers may close their own pool", a_worker_may_close_its_pool},
       {"a worker may drop the last reference to its pool", a_worker_may_hold_the_last_reference},
-  }, {
       {"the cause of a failure never dies under the pool's lock",
        causes_never_die_under_the_lock},
   });

@@ -68,7 +68,8 @@ void leases_do_not_count() {
   check_equal(places.size(), size_t{50}, "slots of their own");
   check_counts(*ring, 50, 0, 50);
   check_equal(ring->counts().bytes, uint64_t{50} * kBytes);
-  for (int i = 0; i < 50; ++i) check(leased[static_cast<size_t>(i)].data()[kBytes - 1] == i, "kept");
+  int value = 0;
+  for (const SlotHandle& slot : leased) check(slot.data()[kBytes - 1] == value++, "kept");
 }
 
 void leases_that_end_shrink_the_ring() {
@@ -231,7 +232,8 @@ int main(int argc, char** argv) {
       {"sizes may change from slot to slot", sizes_may_change},
       {"handles outlive the ring's owner", handles_outlive_the_owner},
       {"handles move and release what they held", handles_move},
-      {"what does not fit in memory is told, and takes no place", what_does_not_fit_in_memory_is_told},
+      {"what does not fit in memory is told, and takes no place",
+       what_does_not_fit_in_memory_is_told},
       {"a forked child only lets go of its slots", a_forked_child_only_lets_go},
       {"threads share a ring without sharing a slot", threads_share_a_ring},
       {"buffers are zero, page-aligned, and move", buffers_are_zero_and_move},

@@ -1,0 +1,149 @@
+#include "decoding.h"
+
+#include <csetjmp>
+#include <cstdio>
+#include <cstring>
+
+#include <jpeglib.h>
+
+#include "check.h"
+
+namespace pyloader::testing {
+namespace {
+
+struct Reference {
+  jpeg_decompress_struct info;
+  jpeg_error_mgr errors;
+  std::jmp_buf wall;
+};
+
+void give_up(j_common_ptr info) {
+  std::longjmp(static_cast<Reference*>(info->client_data)->wall, 1);
+}
+
+bool read_reference(Reference& reference, std::span<const uint8_t> content, uint8_t* out,
+                    size_t capacity) {
+  jpeg_decompress_struct& info = reference.info;
+  info.err = jpeg_std_error(&reference.errors);
+  reference.errors.error_exit = give_up;
+  reference.errors.emit_message = [](j_common_ptr, int) {};
+  info.client_data = &reference;
+  if (setjmp(reference.wall) != 0) return false;
+  jpeg_create_decompress(&info);
+  jpeg_mem_src(&info, content.data(), static_cast<unsigned long>(content.size()));
+  jpeg_read_header(&info, TRUE);
+  if (info.num_components == 1) {
+    info.out_color_space = JCS_GRAYSCALE;
+  } else {
+    info.out_color_space = info.num_components == 3 ? JCS_EXT_RGBA : JCS_CMYK;
+  }
+  jpeg_start_decompress(&info);
+  const size_t stride = size_t{info.output_width} * static_cast<size_t>(info.output_components);
+  if (stride * info.output_height != capacity) return false;
+  while (info.output_scanline < info.output_height) {
+    JSAMPROW rows[] = {out + info.output_scanline * stride};
+    jpeg_read_scanlines(&info, rows, 1);
+  }
+  return true;
+}
+
+struct Sampling {
+  int luma_h, luma_v, chroma_h, chroma_v;
+};
+
+// The first four go through planes of our own, the others through libjpeg's scanlines.
+constexpr Sampling kSamplings[] = {{1, 1, 1, 1}, {2, 1, 1, 1}, {1, 2, 1, 1}, {2, 2, 1, 1},
+                                   {4, 1, 1, 1}, {1, 4, 1, 1}, {4, 2, 1, 1}, {2, 2, 2, 1},
+                                   {2, 2, 1, 2}, {1, 1, 2, 2}, {3, 1, 1, 1}, {2, 2, 2, 2}};
+
+}  // namespace
+
+size_t row_bytes(const JpegHeader& header) {
+  return static_cast<size_t>(header.size.width) * (header.pixels == JpegPixels::kGray ? 1 : 4);
+}
+
+std::vector<uint8_t> reference_pixels(std::span<const uint8_t> content, const JpegHeader& header) {
+  std::vector<uint8_t> out(row_bytes(header) * static_cast<size_t>(header.size.height));
+  Reference reference = {};
+  if (!read_reference(reference, content, out.data(), out.size())) out.clear();
+  jpeg_destroy_decompress(&reference.info);
+  return out;
+}
+
+Pixels decode(JpegDecoder& decoder, ByteSource& source, std::span<const uint8_t> wanted) {
+  Pixels pixels;
+  volatile uint8_t slack = 0;
+  pixels.status = decoder.open(source, pixels.header);
+  if (!pixels.status.ok()) return pixels;
+  if (!wanted.empty()) decoder.want(wanted);
+  const size_t bytes = row_bytes(pixels.header);
+  const int height = pixels.header.size.height;
+  pixels.bytes.resize(bytes * static_cast<size_t>(height));
+  for (int y = 0;;) {
+    RowBand band;
+    pixels.status = decoder.read(band);
+    if (!pixels.status.ok() || band.count == 0) {
+      check(!pixels.status.ok() || y == height, "rows are missing");
+      break;
+    }
+    for (int r = 0; r < band.count; ++r, ++y) {
+      const uint8_t* row = band.rows[r];
+      const bool is_wanted = wanted.empty() || wanted[static_cast<size_t>(y)] != 0;
+      check(!is_wanted || row != nullptr, "a wanted row is null");
+      if (row == nullptr) continue;
+      if (is_wanted) std::memcpy(&pixels.bytes[static_cast<size_t>(y) * bytes], row, bytes);
+      slack = slack ^ row[bytes + kRowSlack - 1];
+    }
+  }
+  if (pixels.status.ok()) pixels.status = decoder.finish();
+  return pixels;
+}
+
+Pixels decode(JpegDecoder& decoder, std::span<const uint8_t> content) {
+  const ExactCopy copy(content);
+  MemorySource source(copy.view());
+  Pixels pixels = decode(decoder, source);
+  decoder.close();
+  return pixels;
+}
+
+std::string name_of(const JpegRecipe& recipe) {
+  return std::to_string(recipe.size.width) + " x " + std::to_string(recipe.size.height) +
+         ", colour " + std::to_string(static_cast<int>(recipe.color)) + ", sampling " +
+         std::to_string(recipe.luma_h) + std::to_string(recipe.luma_v) +
+         std::to_string(recipe.chroma_h) + std::to_string(recipe.chroma_v) +
+         (recipe.progressive ? ", progressive" : "") + (recipe.separate_scans ? ", scans" : "") +
+         (recipe.arithmetic ? ", arithmetic" : "") +
+         (recipe.restart_interval > 0 ? ", restarts" : "");
+}
+
+std::vector<JpegRecipe> recipes_of(Size size) {
+  std::vector<JpegRecipe> recipes;
+  for (const Sampling& s : kSamplings) {
+    for (int variant = 0; variant < 5; ++variant) {
+      // libjpeg interleaves ten blocks at the most.
+      const bool separate = variant == 3;
+      if (!separate && s.luma_h * s.luma_v + 2 * s.chroma_h * s.chroma_v > 10) continue;
+      recipes.push_back({.size = size,
+                         .luma_h = s.luma_h,
+                         .luma_v = s.luma_v,
+                         .chroma_h = s.chroma_h,
+                         .chroma_v = s.chroma_v,
+                         .progressive = variant == 1,
+                         .separate_scans = separate,
+                         .arithmetic = variant == 4,
+                         .restart_interval = variant == 2 ? 3 : 0,
+                         .quality = 60 + 13 * variant});
+    }
+  }
+  for (JpegColor color : {JpegColor::kGray, JpegColor::kRgb, JpegColor::kCmyk, JpegColor::kYcck}) {
+    for (const bool progressive : {false, true}) {
+      recipes.push_back({.size = size, .color = color, .progressive = progressive});
+    }
+  }
+  recipes.push_back({.size = size, .color = JpegColor::kYcck, .luma_h = 2, .luma_v = 2});
+  recipes.push_back({.size = size, .color = JpegColor::kGray, .luma_h = 2, .luma_v = 2});
+  return recipes;
+}
+
+}  // namespace pyloader::testing

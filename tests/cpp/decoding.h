@@ -1,0 +1,35 @@
+// Whole files through the decoder and through libjpeg itself, and every way to store an image.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "inputs.h"
+#include "jpeg/decoder.h"
+
+namespace pyloader::testing {
+
+struct Pixels {
+  Status status;
+  JpegHeader header;
+  std::vector<uint8_t> bytes;  // packed rows
+};
+
+size_t row_bytes(const JpegHeader& header);
+
+// All rows of one file, which stays open; rows that are not wanted stay zero.
+Pixels decode(JpegDecoder& decoder, ByteSource& source, std::span<const uint8_t> wanted = {});
+
+// Content in memory, at the end of a heap block; closes the file.
+Pixels decode(JpegDecoder& decoder, std::span<const uint8_t> content);
+
+// What libjpeg itself makes of the content, with nothing clever in between; empty on any error.
+std::vector<uint8_t> reference_pixels(std::span<const uint8_t> content, const JpegHeader& header);
+
+std::string name_of(const JpegRecipe& recipe);
+
+// Every sampling, process and colour for an image of this size.
+std::vector<JpegRecipe> recipes_of(Size size);
+
+}  // namespace pyloader::testing
