@@ -74,6 +74,9 @@ class ImageIterator(Iterator):
 
     _own_transform: CustomTransforms | None = None
 
+    _unfitted: tuple[str, ...] = ()
+    """Warnings due with every batch; found when the settings change."""
+
     @abstractmethod
     def _single_image_shape(self) -> tuple[int, ...]:
         """The shape of one image of a batch; checked, where the user may change it."""
@@ -104,6 +107,9 @@ class ImageIterator(Iterator):
         self._own_transform = None
         if generator is not None and overrides(generator, "apply_transform"):
             self._own_transform = CustomTransforms(generator)
+        self._unfitted = ()
+        if generator is not None and not overrides(generator, "standardize"):
+            self._unfitted = tuple(unfitted_statistics(generator))
         transforms = generator is not None and (self._draws_itself() or ranges_of(generator).active)
         if transforms and not self._own_transform and generator.brightness_range is not None:
             check_brightness_channels(shape[0 if channels_first else 2])
@@ -146,9 +152,8 @@ class ImageIterator(Iterator):
         if images is None:
             empty = np.zeros((0, *self._single_image_shape()), dtype=self.dtype)
             return self._make_output(empty, ids)
-        if self.image_data_generator and not overrides(self.image_data_generator, "standardize"):
-            for text in unfitted_statistics(self.image_data_generator):
-                warnings.warn(text, UserWarning, stacklevel=_level_of_caller())
+        for text in self._unfitted:
+            warnings.warn(text, UserWarning, stacklevel=_level_of_caller())
         if drawn.numbers is not None and self.save_to_dir:
             save_images(
                 images,
