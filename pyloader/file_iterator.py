@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import os
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
@@ -18,10 +17,6 @@ from pyloader.labels import class_targets
 __all__ = ["FileIterator"]
 
 _CLASS_MODES = frozenset({"categorical", "binary", "sparse"})
-
-_file_settings = operator.attrgetter(
-    "target_size", "color_mode", "interpolation", "keep_aspect_ratio"
-)
 
 
 class FileIterator(ImageIterator):
@@ -113,9 +108,6 @@ class FileIterator(ImageIterator):
 
     def _source(self) -> list[str]:
         return self.filepaths
-
-    def _settings_key(self) -> tuple[Any, ...]:
-        return (*_file_settings(self), *super()._settings_key())
 
     def _file_settings(self) -> tuple[str, str, bool]:
         check_interpolation(self.interpolation)

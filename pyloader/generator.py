@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from pyloader.custom import as_global_generator
 from pyloader.drawing import Random, draw_one, ranges_of
 from pyloader.flows import Flows
+from pyloader.revisions import Revised
 from pyloader.standardization import (
     PreprocessingFunction,
     fit_statistics,
@@ -24,7 +25,7 @@ from pyloader.transforms import apply_row, table_of, transform_rows
 __all__ = ["ImageDataGenerator"]
 
 
-class ImageDataGenerator(Flows):
+class ImageDataGenerator(Revised, Flows):
     """Says what happens to images on their way into batches; makes iterators over image sets.
 
     Parameters, defaults, warnings, errors and attributes are those of Keras 3. Everything that

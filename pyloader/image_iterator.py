@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import os
 import sys
 import warnings
@@ -16,39 +15,15 @@ from pyloader.custom import CustomDrawing, CustomTransforms, overrides
 from pyloader.drawing import Drawing, Drawn, ranges_of
 from pyloader.iterators import Iterator
 from pyloader.loading import LoaderSettings
+from pyloader.revisions import Revised
 from pyloader.saving import save_images
 from pyloader.standardization import Standardization, standardization_of, unfitted_statistics
 from pyloader.transforms import check_brightness_channels
 
 __all__ = ["ImageIterator"]
 
-# Read before every batch, so by C: the attributes that decide what a batch looks like.
-_own_settings = operator.attrgetter("data_format", "dtype", "save_to_dir", "image_data_generator")
-_generator_settings = operator.attrgetter(
-    "rescale",
-    "preprocessing_function",
-    "samplewise_center",
-    "samplewise_std_normalization",
-    "featurewise_center",
-    "featurewise_std_normalization",
-    "zca_whitening",
-    "rotation_range",
-    "width_shift_range",
-    "height_shift_range",
-    "shear_range",
-    "channel_shift_range",
-    "horizontal_flip",
-    "vertical_flip",
-    "brightness_range",
-    "fill_mode",
-    "cval",
-    "interpolation_order",
-    "shift_axes",
-)
-_zoom_and_statistics = operator.attrgetter("zoom_range", "mean", "std", "zca_whitening_matrix")
 
-
-class ImageIterator(Iterator):
+class ImageIterator(Revised, Iterator):
     """An iterator over images that an ImageDataGenerator transforms and standardises.
 
     Every attribute, of the iterator and of its generator, may be assigned at any time and holds
@@ -91,12 +66,10 @@ class ImageIterator(Iterator):
 
     def _settings_key(self) -> tuple[Any, ...]:
         generator = self.image_data_generator
-        key: tuple[Any, ...] = _own_settings(self)
         if generator is None:
-            return key
-        zoom, mean, std, whitening = _zoom_and_statistics(generator)
-        # The loader keeps the statistics that it uses alive, so their ids stay theirs.
-        return (*key, *_generator_settings(generator), *zoom, id(mean), id(std), id(whitening))
+            return (self._revision,)
+        zoom = generator.zoom_range  # a list, whose elements may be assigned too
+        return self._revision, generator._revision, zoom[0], zoom[1]
 
     def _loader_settings(self, num_threads: int, depth: int) -> LoaderSettings:
         generator = self.image_data_generator
