@@ -9,6 +9,7 @@ evaluation, and after a look at the first batches from which it builds the model
 from __future__ import annotations
 
 import random
+from abc import ABC, abstractmethod
 from typing import Any
 
 from pyloader.integrations.keras_look import KerasLook
@@ -16,7 +17,7 @@ from pyloader.integrations.keras_look import KerasLook
 __all__ = ["Feed", "is_sequence", "make_feed"]
 
 
-class Feed(KerasLook):
+class Feed(KerasLook, ABC):
     """A PyDataset without a length.
 
     When Keras begins again after no more than a look at the first batches, these are handed out
@@ -54,9 +55,9 @@ class Feed(KerasLook):
             self._served = [None] * 3
         return batch
 
+    @abstractmethod
     def _fetch(self, index: int) -> Any:
         """The next batch of the source; with index 0 the first one of a new pass."""
-        raise NotImplementedError
 
     def on_epoch_begin(self) -> None:
         """Does nothing: passes follow each other, whatever Keras calls an epoch."""
