@@ -8,9 +8,10 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
+from pyloader.agreement import agree
 from pyloader.world import find_place
 
-__all__ = ["Shard", "ShardSpec", "check_shard", "find_shard"]
+__all__ = ["Shard", "ShardSpec", "agree", "check_shard", "find_shard"]
 
 ShardSpec: TypeAlias = Literal["auto"] | tuple[int, int] | None
 """What `shard` may be: None for one process, "auto" to find out, or (index, count)."""
