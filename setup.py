@@ -42,7 +42,9 @@ def from_pkg_config():
     try:
         flags = subprocess.run(
             ["pkg-config", "--cflags", "--libs", "libjpeg"],
-            capture_output=True, text=True, check=True,
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout.split()
     except (OSError, subprocess.CalledProcessError):
         return None
@@ -83,7 +85,9 @@ class BuildExtension(build_ext):
                     [str(source)], output_dir=folder, include_dirs=extension.include_dirs
                 )
                 self.compiler.link_executable(
-                    objects, str(Path(folder) / "probe"), libraries=extension.libraries,
+                    objects,
+                    str(Path(folder) / "probe"),
+                    libraries=extension.libraries,
                     library_dirs=extension.library_dirs,
                 )
             except Exception:

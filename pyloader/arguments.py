@@ -11,6 +11,7 @@ __all__ = [
     "INTERPOLATIONS",
     "check_count",
     "check_interpolation",
+    "check_last_batch",
     "check_target_size",
 ]
 
@@ -57,6 +58,32 @@ def check_interpolation(interpolation: str) -> None:
             f"Invalid interpolation method {interpolation} specified. "
             f"Supported methods are {', '.join(INTERPOLATIONS)}"
         )
+
+
+def check_last_batch(last_batch: str, n: int, batch_size: int) -> str:
+    """Checks what becomes of the ragged end of a pass.
+
+    Args:
+        last_batch: "keep", "pad" or "drop".
+        n: Number of samples.
+        batch_size: Samples of a batch.
+
+    Returns:
+        The value.
+
+    Raises:
+        ValueError: It is something else, or would leave nothing of a pass.
+    """
+    if last_batch not in {"keep", "pad", "drop"}:
+        raise ValueError(
+            f'`last_batch` should be "keep", "pad" or "drop". Received: {last_batch!r}'
+        )
+    if last_batch == "drop" and 0 < n < batch_size:
+        raise ValueError(
+            f'`last_batch="drop"` would leave nothing of {n} samples in batches of {batch_size}. '
+            "Use a smaller `batch_size`."
+        )
+    return last_batch
 
 
 def check_count(name: str, value: int | None) -> int | None:

@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from pyloader.arguments import check_count
+from pyloader.fingerprint import mark
 from pyloader.image_iterator import ImageIterator
 from pyloader.lifecycle import rebuild
+from pyloader.shards import ShardSpec
 
 __all__ = ["NumpyArrayIterator"]
 
@@ -48,6 +50,10 @@ class NumpyArrayIterator(ImageIterator):
         dtype: The dtype of images; None: "float32".
         num_threads: Threads of the native pool; None (default): one for each usable core.
         prefetch: Batches prepared ahead; None (default): enough to keep all threads busy.
+        shard: This process's part of every batch, (index, count), or "auto"; None (default): all of
+            it. `batch_size` is that of all processes together.
+        last_batch: "keep" (default), "pad" with rows of sample weight 0, or "drop": what becomes of
+            the ragged end of a pass.
         verbose: Without effect: there is nothing to print. Taken by every iterator.
 
     Raises:
@@ -90,6 +96,8 @@ class NumpyArrayIterator(ImageIterator):
         *,
         num_threads: int | None = None,
         prefetch: int | None = None,
+        shard: ShardSpec = None,
+        last_batch: str = "keep",
         verbose: bool = True,
     ) -> None:
         self._arguments = {
@@ -125,7 +133,14 @@ class NumpyArrayIterator(ImageIterator):
         self.save_prefix = save_prefix
         self.save_format = save_format
         super().__init__(
-            len(self.x), batch_size, shuffle, seed, num_threads=num_threads, prefetch=prefetch
+            len(self.x),
+            batch_size,
+            shuffle,
+            seed,
+            num_threads=num_threads,
+            prefetch=prefetch,
+            shard=shard,
+            last_batch=last_batch,
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -147,6 +162,15 @@ class NumpyArrayIterator(ImageIterator):
 
     def _source(self) -> NDArray[Any]:
         return self.x
+
+    def _dataset(self) -> dict[str, str]:
+        return {
+            "arrays": mark(self.x, self.x_misc),
+            "labels": mark(self.y, self.sample_weight),
+        }
+
+    def _dataset_key(self) -> Any:
+        return self._revision
 
     def _single_image_shape(self) -> tuple[int, ...]:
         return self.x.shape[1:]

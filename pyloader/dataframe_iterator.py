@@ -12,6 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 from pyloader.arguments import check_count
 from pyloader.file_iterator import FileIterator
 from pyloader.lifecycle import rebuild
+from pyloader.shards import ShardSpec
 from pyloader.tables import check_table, keep_known_classes, keep_valid_files, label_indices
 
 if TYPE_CHECKING:
@@ -63,6 +64,10 @@ class DataFrameIterator(FileIterator):
             True; False saves a look at every file.
         num_threads: Threads of the native pool; None (default): one for each usable core.
         prefetch: Batches prepared ahead; None (default): enough to keep all threads busy.
+        shard: This process's part of every batch, (index, count), or "auto"; None (default): all of
+            it. `batch_size` is that of all processes together.
+        last_batch: "keep" (default), "pad" with rows of sample weight 0, or "drop": what becomes of
+            the ragged end of a pass.
         verbose: Whether to print how many images were found. Default True.
 
     Raises:
@@ -122,6 +127,8 @@ class DataFrameIterator(FileIterator):
         *,
         num_threads: int | None = None,
         prefetch: int | None = None,
+        shard: ShardSpec = None,
+        last_batch: str = "keep",
         verbose: bool = True,
     ) -> None:
         target_size = tuple(target_size)
@@ -183,7 +190,14 @@ class DataFrameIterator(FileIterator):
                 flush=True,
             )
         super().__init__(
-            self.samples, batch_size, shuffle, seed, num_threads=num_threads, prefetch=prefetch
+            self.samples,
+            batch_size,
+            shuffle,
+            seed,
+            num_threads=num_threads,
+            prefetch=prefetch,
+            shard=shard,
+            last_batch=last_batch,
         )
 
     @property
@@ -206,6 +220,9 @@ class DataFrameIterator(FileIterator):
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles the constructor's arguments, table included: a copy starts over."""
         return rebuild, (type(self), self._arguments)
+
+    def _other_targets(self) -> Any:
+        return self._targets
 
     def _make_targets(self, images: NDArray[Any], ids: NDArray[np.int64]) -> Any:
         if self.class_mode == "multi_output":

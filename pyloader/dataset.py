@@ -11,6 +11,7 @@ import numpy as np
 from pyloader.arguments import CHANNELS, check_count
 from pyloader.dataset_discovery import ALLOWED_FORMATS, check_split, find_files, split_files
 from pyloader.dataset_iterator import ImageDataset
+from pyloader.shards import ShardSpec
 
 __all__ = ["image_dataset_from_directory"]
 
@@ -49,6 +50,8 @@ def image_dataset_from_directory(
     *,
     num_threads: int | None = None,
     prefetch: int | None = None,
+    shard: ShardSpec = None,
+    last_batch: str = "keep",
 ) -> ImageDataset | list[ImageDataset]:
     """Makes a dataset of the images in a folder, labelled by their class folders.
 
@@ -95,6 +98,10 @@ def image_dataset_from_directory(
         verbose: Whether to print how many files were found. Default True.
         num_threads: Threads of the pool; None (default): one for each usable core.
         prefetch: Batches prepared ahead; None (default): enough to keep all threads busy.
+        shard: This process's part of every batch, (index, count), or "auto"; None (default): all of
+            it. `batch_size` is that of all processes together.
+        last_batch: "keep" (default), "pad" with rows of sample weight 0, or "drop": what becomes of
+            the ragged end of a pass.
 
     Returns:
         The dataset, with the attributes `class_names` and `file_paths`; for `subset="both"` a list
@@ -168,6 +175,8 @@ def image_dataset_from_directory(
             data_format=layout,
             num_threads=num_threads,
             prefetch=prefetch,
+            shard=shard,
+            last_batch=last_batch,
         )
 
     if subset != "both":

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from pyloader.arguments import CHANNELS
 from pyloader.drawing import Drawing, Drawn
+from pyloader.fingerprint import mark, mark_of_paths
 from pyloader.iterators import Iterator
 from pyloader.loading import LoaderSettings
+from pyloader.shards import ShardSpec
 from pyloader.standardization import Standardization
 
 __all__ = ["ImageDataset"]
@@ -40,6 +42,10 @@ class ImageDataset(Iterator):
         data_format: "channels_last" or "channels_first".
         num_threads: Threads of the pool; None: one for each usable core.
         prefetch: Batches prepared ahead; None: enough to keep all threads busy.
+        shard: This process's part of every batch, (index, count), or "auto"; None (default): all of
+            it. `batch_size` is that of all processes together.
+        last_batch: "keep" (default), "pad" with rows of sample weight 0, or "drop": what becomes of
+            the ragged end of a pass.
 
     Raises:
         TypeError: `num_threads` or `prefetch` is not an integer.
@@ -69,7 +75,11 @@ class ImageDataset(Iterator):
         data_format: str = "channels_last",
         num_threads: int | None = None,
         prefetch: int | None = None,
+        shard: ShardSpec = None,
+        last_batch: str = "keep",
     ) -> None:
+        if batch_size is None and shard is not None:
+            raise ValueError("`shard` divides batches: `batch_size` should not be None with it.")
         self._arguments = {
             name: value for name, value in locals().items() if name not in {"self", "__class__"}
         }
@@ -91,6 +101,8 @@ class ImageDataset(Iterator):
             seed,
             num_threads=num_threads,
             prefetch=prefetch,
+            shard=shard,
+            last_batch=last_batch,
         )
 
     def __iter__(self) -> Generator[Any, None, None]:  # type: ignore[override]
@@ -105,7 +117,7 @@ class ImageDataset(Iterator):
         self._pass += 1
         mine = self._pass
         self.reset()
-        for _ in range(len(self)):
+        for _ in range(self._cursor.batches):
             if mine != self._pass:
                 raise RuntimeError(
                     "Another loop over this dataset has begun, and one dataset delivers to one "
@@ -122,6 +134,23 @@ class ImageDataset(Iterator):
 
     def _settings_key(self) -> tuple[Any, ...]:
         return ()
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "color_mode": self._color_mode,
+            "crop_to_aspect_ratio": self._crop,
+            "data_format": self._channels_first,
+            "image_size": self._image_size,
+            "interpolation": self._interpolation,
+            "pad_to_aspect_ratio": self._pad,
+            "single": self._single,
+        }
+
+    def _dataset(self) -> dict[str, str]:
+        return {"files": mark_of_paths(self.file_paths), "labels": mark(self._targets)}
+
+    def _dataset_key(self) -> Any:
+        return len(self.file_paths)
 
     def _loader_settings(self, num_threads: int, depth: int) -> LoaderSettings:
         return LoaderSettings(

@@ -13,6 +13,7 @@ from pyloader import discovery
 from pyloader.arguments import check_count
 from pyloader.file_iterator import FileIterator
 from pyloader.lifecycle import rebuild
+from pyloader.shards import ShardSpec
 
 __all__ = ["DirectoryIterator"]
 
@@ -48,6 +49,10 @@ class DirectoryIterator(FileIterator):
         dtype: The dtype of images and targets; None: "float32".
         num_threads: Threads of the native pool; None (default): one for each usable core.
         prefetch: Batches prepared ahead; None (default): enough to keep all threads busy.
+        shard: This process's part of every batch, (index, count), or "auto"; None (default): all of
+            it. `batch_size` is that of all processes together.
+        last_batch: "keep" (default), "pad" with rows of sample weight 0, or "drop": what becomes of
+            the ragged end of a pass.
         verbose: Whether to print how many images were found. Default True.
 
     Raises:
@@ -96,6 +101,8 @@ class DirectoryIterator(FileIterator):
         *,
         num_threads: int | None = None,
         prefetch: int | None = None,
+        shard: ShardSpec = None,
+        last_batch: str = "keep",
         verbose: bool = True,
     ) -> None:
         target_size = tuple(target_size)
@@ -150,6 +157,8 @@ class DirectoryIterator(FileIterator):
             seed,
             num_threads=num_threads,
             prefetch=prefetch,
+            shard=shard,
+            last_batch=last_batch,
         )
 
     @property

@@ -149,6 +149,36 @@ class Drawn(NamedTuple):
     kept: Any = None
     """What must stay alive until the batch is delivered."""
 
+    def take(self, part: slice) -> Drawn:
+        """What was drawn for some of the images.
+
+        Args:
+            part: Which of them.
+
+        Returns:
+            Their part.
+        """
+        return Drawn(
+            None if self.transforms is None else self.transforms[part],
+            None if self.numbers is None else self.numbers[part],
+            self.kept,
+        )
+
+    def padded(self, whole: Drawn, rows: int) -> Drawn:
+        """What was drawn, with transforms for padding behind.
+
+        Args:
+            whole: What was drawn for the whole batch; padding is transformed like its first image.
+            rows: How many rows of padding there are.
+
+        Returns:
+            The transforms of images and padding; nothing else is drawn for padding.
+        """
+        if self.transforms is None or whole.transforms is None or not rows:
+            return self
+        padding = np.repeat(whole.transforms[:1], rows, axis=0)
+        return self._replace(transforms=np.concatenate([self.transforms, padding]))
+
 
 NOTHING_DRAWN = Drawn(None, None)
 """For batches without transforms and files to save."""
@@ -201,6 +231,22 @@ class Drawing:
         if self._number_limit:
             numbers = random.randint(self._number_limit, size=images)
         return Drawn(transforms, numbers)
+
+    def draws_like(self, other: Drawing) -> bool:
+        """Whether another drawing takes the same numbers from a generator.
+
+        Args:
+            other: The other one.
+
+        Returns:
+            True where it certainly does.
+        """
+        return other is self or (
+            type(other) is type(self) is Drawing
+            and repr(self._ranges) == repr(other._ranges)
+            and (self._height, self._width) == (other._height, other._width)
+            and self._number_limit == other._number_limit
+        )
 
     def _draw_table(
         self, ranges: Ranges, random: np.random.RandomState, images: int

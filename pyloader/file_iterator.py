@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyloader.arguments import CHANNELS, check_interpolation, check_target_size
+from pyloader.fingerprint import mark, mark_of_paths
 from pyloader.image_iterator import ImageIterator
 from pyloader.labels import class_targets
 
@@ -112,6 +114,33 @@ class FileIterator(ImageIterator):
     def _file_settings(self) -> tuple[str, str, bool]:
         check_interpolation(self.interpolation)
         return self.color_mode, self.interpolation, bool(self.keep_aspect_ratio)
+
+    def _settings(self) -> dict[str, Any]:
+        color_mode, interpolation, keep_aspect_ratio = self._file_settings()
+        return {
+            **super()._settings(),
+            "target_size": tuple(self.target_size),
+            "color_mode": color_mode,
+            "interpolation": interpolation,
+            "keep_aspect_ratio": keep_aspect_ratio,
+            "class_mode": self.class_mode,
+        }
+
+    def _dataset(self) -> dict[str, str]:
+        labels = getattr(self, "classes", None)
+        with contextlib.suppress(ValueError, TypeError):  # lists of labels stay lists
+            labels = np.asarray(labels, dtype=np.int64)
+        return {
+            "files": mark_of_paths(self.filepaths),
+            "labels": mark(labels, self._other_targets(), self.sample_weight),
+        }
+
+    def _dataset_key(self) -> Any:
+        return self._revision, len(self.filepaths)
+
+    def _other_targets(self) -> Any:
+        """Targets that are no classes."""
+        return None
 
     def _single_image_shape(self) -> tuple[int, ...]:
         size = check_target_size(self.target_size)

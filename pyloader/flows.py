@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from pyloader.array_iterator import NumpyArrayIterator
 from pyloader.dataframe_iterator import DataFrameIterator
 from pyloader.directory_iterator import DirectoryIterator
+from pyloader.shards import ShardSpec
 
 if TYPE_CHECKING:
     from pandas import DataFrame  # type: ignore[import-untyped]
@@ -44,6 +45,8 @@ class Flows:
         *,
         num_threads: int | None = None,
         prefetch: int | None = None,
+        shard: ShardSpec = None,
+        last_batch: str = "keep",
         verbose: bool = True,
     ) -> NumpyArrayIterator:
         """Makes an iterator over images in an array.
@@ -66,6 +69,10 @@ class Flows:
                 rest, None (default) for all.
             num_threads: Threads of the native pool; None (default): one for each usable core.
             prefetch: Batches prepared ahead; None (default): enough to keep all threads busy.
+            shard: This process's part of every batch, (index, count), or "auto"; None (default):
+                all of it. `batch_size` is that of all processes together.
+            last_batch: "keep" (default), "pad" with rows of sample weight 0, or "drop": what
+                becomes of the ragged end of a pass.
             verbose: Without effect: there is nothing to print.
 
         Returns:
@@ -104,6 +111,8 @@ class Flows:
             dtype=self.dtype,
             num_threads=num_threads,
             prefetch=prefetch,
+            shard=shard,
+            last_batch=last_batch,
             verbose=verbose,
         )
 
@@ -127,6 +136,8 @@ class Flows:
         *,
         num_threads: int | None = None,
         prefetch: int | None = None,
+        shard: ShardSpec = None,
+        last_batch: str = "keep",
         verbose: bool = True,
     ) -> DirectoryIterator:
         """Makes an iterator over the images of a folder with one subfolder per class.
@@ -152,6 +163,10 @@ class Flows:
             keep_aspect_ratio: Whether to crop the centre to the target's shape. Default False.
             num_threads: Threads of the native pool; None (default): one for each usable core.
             prefetch: Batches prepared ahead; None (default): enough to keep all threads busy.
+            shard: This process's part of every batch, (index, count), or "auto"; None (default):
+                all of it. `batch_size` is that of all processes together.
+            last_batch: "keep" (default), "pad" with rows of sample weight 0, or "drop": what
+                becomes of the ragged end of a pass.
             verbose: Whether to print how many images were found. Default True.
 
         Returns:
@@ -190,6 +205,8 @@ class Flows:
             dtype=self.dtype,
             num_threads=num_threads,
             prefetch=prefetch,
+            shard=shard,
+            last_batch=last_batch,
             verbose=verbose,
         )
 
@@ -217,6 +234,8 @@ class Flows:
         keep_aspect_ratio: bool = False,
         num_threads: int | None = None,
         prefetch: int | None = None,
+        shard: ShardSpec = None,
+        last_batch: str = "keep",
         verbose: bool = True,
         **kwargs: Any,
     ) -> DataFrameIterator:
@@ -252,6 +271,10 @@ class Flows:
                 Keras takes it and ignores it.
             num_threads: Threads of the native pool; None (default): one for each usable core.
             prefetch: Batches prepared ahead; None (default): enough to keep all threads busy.
+            shard: This process's part of every batch, (index, count), or "auto"; None (default):
+                all of it. `batch_size` is that of all processes together.
+            last_batch: "keep" (default), "pad" with rows of sample weight 0, or "drop": what
+                becomes of the ragged end of a pass.
             verbose: Whether to print how many images were found. Default True.
             **kwargs: Ignored as in Keras, with a warning for `has_ext`, `sort` and
                 `drop_duplicates`.
@@ -313,6 +336,8 @@ class Flows:
             validate_filenames=validate_filenames,
             num_threads=num_threads,
             prefetch=prefetch,
+            shard=shard,
+            last_batch=last_batch,
             verbose=verbose,
         )
 

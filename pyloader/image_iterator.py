@@ -13,6 +13,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from pyloader.custom import CustomDrawing, CustomTransforms, overrides
 from pyloader.drawing import Drawing, Drawn, ranges_of
+from pyloader.fingerprint import settings_of
 from pyloader.iterators import Iterator
 from pyloader.loading import LoaderSettings
 from pyloader.revisions import Revised
@@ -71,6 +72,21 @@ class ImageIterator(Revised, Iterator):
         zoom = generator.zoom_range  # a list, whose elements may be assigned too
         return self._revision, generator._revision, zoom[0], zoom[1]
 
+    def _settings(self) -> dict[str, Any]:
+        generator = self.image_data_generator
+        settings = {} if generator is None else settings_of(generator)
+        for derived in ("channel_axis", "row_axis", "col_axis", "zca_epsilon"):
+            settings.pop(derived, None)
+        fitted = [settings.pop(name, None) for name in ("mean", "std", "zca_whitening_matrix")]
+        return {
+            **settings,
+            "fitted statistics": fitted,
+            "image_data_generator": type(generator).__qualname__,
+            "data_format": self.data_format,
+            "dtype": np.dtype(self.dtype).str,
+            "save_to_dir": bool(self.save_to_dir),  # a number is drawn for each saved file
+        }
+
     def _loader_settings(self, num_threads: int, depth: int) -> LoaderSettings:
         generator = self.image_data_generator
         channels_first = self.data_format == "channels_first"
@@ -128,9 +144,10 @@ class ImageIterator(Revised, Iterator):
         for text in self._unfitted:
             warnings.warn(text, UserWarning, stacklevel=_level_of_caller())
         if drawn.numbers is not None and self.save_to_dir:
+            samples = len(drawn.numbers)  # the rest is padding
             save_images(
-                images,
-                ids,
+                images[:samples],
+                ids[:samples],
                 drawn.numbers,
                 directory=self.save_to_dir,
                 prefix=self.save_prefix,

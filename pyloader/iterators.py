@@ -3,60 +3,37 @@
 from __future__ import annotations
 
 import operator
+import sys
 import threading
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Generator
-from typing import Any, Generic, TypeVar, cast, overload
+from abc import abstractmethod
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pyloader import lifecycle, loading
-from pyloader.arguments import check_count
+from pyloader import lifecycle, loading, shards
+from pyloader.arguments import check_count, check_last_batch
 from pyloader.discovery import IMAGE_EXTENSIONS
 from pyloader.drawing import Drawing, Drawn
+from pyloader.forecast import Forecast
 from pyloader.integrations.keras_look import KerasLook
+from pyloader.integrations.keras_torch import for_caller
 from pyloader.loading import LoaderSettings, Source
 from pyloader.lookahead import Lookahead, PlannedBatch
 from pyloader.order import Cursor
+from pyloader.passes import Passes
+from pyloader.positions import Position
+from pyloader.resuming import Resumable
+from pyloader.shards import Shard, ShardSpec
 from pyloader.stats import Stats, make_stats
 
 __all__ = ["Iterator"]
 
-_T = TypeVar("_T")
 _SelfIterator = TypeVar("_SelfIterator", bound="Iterator")
 
 
-class _Position(Generic[_T]):
-    """An attribute that lives in the iterator's cursor.
-
-    Assigning makes a new cursor; the batches prepared for the old one are dropped, so that the
-    next batch already follows the new value.
-    """
-
-    def __init__(self, doc: str) -> None:
-        self.__doc__ = doc
-
-    def __set_name__(self, owner: type[Iterator], name: str) -> None:
-        self._name = name
-
-    @overload
-    def __get__(self, iterator: None, owner: type[Iterator]) -> _Position[_T]: ...
-    @overload
-    def __get__(self, iterator: Iterator, owner: type[Iterator]) -> _T: ...
-    def __get__(self, iterator: Iterator | None, owner: type[Iterator]) -> _Position[_T] | _T:
-        if iterator is None:
-            return self
-        return cast(_T, getattr(iterator._cursor, self._name))
-
-    def __set__(self, iterator: Iterator, value: _T) -> None:
-        with iterator._mutex:
-            change: dict[str, Any] = {self._name: value}
-            iterator._move(iterator._cursor._replace(**change))
-
-
-class Iterator(KerasLook, ABC):
+class Iterator(KerasLook, Passes, Resumable):
     """Delivers batches for ever, as Keras' `Iterator` does, prepared ahead by native threads.
 
     `next()` and iteration follow the order of passes, each pass in a new order when shuffled;
@@ -71,21 +48,29 @@ class Iterator(KerasLook, ABC):
             once, now.
         num_threads: Threads of the native pool; None (default): one for each usable core.
         prefetch: Batches prepared ahead; None (default): enough to keep all threads busy.
+        shard: This process's part of every batch, (index, count), or "auto" to find it out at the
+            first batch (see `shards.find_shard`); None (default): all of it. `batch_size` is that
+            of all processes together.
+        last_batch: "keep" (default): the last batch of a pass may have fewer samples. "pad": every
+            batch has the same number of rows, in every process, and sample weights, which are 0
+            for the rows that fill it up; `batch_indices` leaves those out. "drop": a pass ends
+            with its last whole batch.
 
     Raises:
-        TypeError: `num_threads` or `prefetch` is not an integer.
-        ValueError: `num_threads` or `prefetch` is less than 1.
+        TypeError: `num_threads`, `prefetch` or `shard` is of the wrong type.
+        ValueError: `num_threads` or `prefetch` is less than 1, `shard` is outside its world,
+            `last_batch` is something else or leaves nothing.
     """
 
     white_list_formats = IMAGE_EXTENSIONS
     use_sequence_api = True
 
-    n = _Position[int]("Number of samples.")
-    batch_size = _Position[int]("Samples of a batch; the last one of a pass may have fewer.")
-    shuffle = _Position[bool]("Whether each pass has a new random order.")
-    batch_index = _Position[int]("Index of the batch that `next()` delivers next.")
-    total_batches_seen = _Position[int]("Batches delivered so far by `next()` and `it[i]`.")
-    index_array = _Position["NDArray[np.int64] | None"](
+    n = Position[int]("Number of samples.")
+    batch_size = Position[int]("Samples of a batch; the last one of a pass may have fewer.")
+    shuffle = Position[bool]("Whether each pass has a new random order.")
+    batch_index = Position[int]("Index of the batch that `next()` delivers next.")
+    total_batches_seen = Position[int]("Batches delivered so far by `next()` and `it[i]`.")
+    index_array = Position["NDArray[np.int64] | None"](
         "Dataset indices in the order of the current pass, (n,); None before the first batch."
     )
 
@@ -110,9 +95,15 @@ class Iterator(KerasLook, ABC):
         *,
         num_threads: int | None = None,
         prefetch: int | None = None,
+        shard: ShardSpec = None,
+        last_batch: str = "keep",
     ) -> None:
         self._num_threads = check_count("num_threads", num_threads)
         self._prefetch = check_count("prefetch", prefetch)
+        self._shard_asked_for = shards.check_shard(shard)
+        self._shard_number = 0 if shard is None else shards.next_number()
+        self._shard: Shard | None = None
+        self._last_batch = check_last_batch(last_batch, n, batch_size)
         self.workers = 1
         self.use_multiprocessing = False
         self.max_queue_size = 10
@@ -122,7 +113,9 @@ class Iterator(KerasLook, ABC):
             shuffle=shuffle,
             seed=seed,
             hidden_seed=_draw_hidden_seed() if seed is None else 0,
+            whole_batches=last_batch == "drop",
         )
+        self._forecast = Forecast()
         self._lookahead: Lookahead | None = None
         self._key: tuple[Any, ...] = ()
         self._closed = False
@@ -151,13 +144,19 @@ class Iterator(KerasLook, ABC):
         return len(self)
 
     @property
+    def shard(self) -> tuple[int, int]:
+        """This process's part of every batch: (index, count). Asking finds out what "auto" is."""
+        shard = self._find_shard()
+        return shard.index, shard.count
+
+    @property
     def batch_indices(self) -> NDArray[np.int64] | None:
         """Dataset indices of the samples last delivered, (k,); None before the first batch."""
         return self._batch_indices
 
     def __len__(self) -> int:
-        cursor = self._cursor
-        return (cursor.n + cursor.batch_size - 1) // cursor.batch_size
+        self._forecast.length_read()
+        return self._cursor.batches
 
     def __iter__(self: _SelfIterator) -> _SelfIterator:
         return self
@@ -198,32 +197,17 @@ class Iterator(KerasLook, ABC):
         """
         position = operator.index(index)
         with self._mutex:
-            length = len(self)
+            length = self._cursor.batches
             if not -length <= position < length:
                 raise ValueError(
                     f"Asked to retrieve element {index}, but the Sequence has length {length}"
                 )
             lookahead = self._open_lookahead()
             position += length if position < 0 else 0
-            return self._deliver(lookahead, lookahead.single(self._cursor, position))
-
-    def epoch(self) -> Generator[Any, None, None]:
-        """One pass for a plain loop: exactly `len(it)` batches from `next()`.
-
-        Yields:
-            What `next` returns.
-        """
-        for _ in range(len(self)):
-            yield self.next()
-
-    def as_generator(self) -> Generator[Any, None, None]:
-        """The endless batches of `next()` as a real generator, for consumers that insist on one.
-
-        Yields:
-            What `next` returns.
-        """
-        while True:
-            yield self.next()
+            self._forecast.requested(position, length)
+            upcoming = self._forecast.upcoming(lookahead.reach)
+            planned = lookahead.item(self._cursor, position, upcoming)
+            return for_caller(self._deliver(lookahead, planned), sys._getframe(1))
 
     def reset(self) -> None:
         """Makes `next()` begin a new pass, in a new order when shuffled."""
@@ -236,7 +220,13 @@ class Iterator(KerasLook, ABC):
     def on_epoch_end(self) -> None:
         """Draws a new order for `it[i]` at once; Keras calls it after an epoch."""
         with self._mutex:
-            self._move(self._cursor.epoch_end())
+            cursor = self._cursor.epoch_end()
+            if cursor is not self._cursor:
+                self._move(cursor)
+            self._forecast.epoch_ended(cursor.batches)
+            lookahead = self._lookahead
+            if lookahead is not None and not self._closed:
+                lookahead.expect(cursor, self._forecast.upcoming(lookahead.reach))
 
     def stats(self) -> Stats:
         """What was measured since the first batch.
@@ -309,7 +299,10 @@ class Iterator(KerasLook, ABC):
         if lookahead is not None and key == self._key and lookahead.source is source:
             return lookahead
         num_threads = self._num_threads or loading.usable_cores()
-        depth = self._prefetch or loading.automatic_depth(num_threads, self._cursor.batch_size)
+        shard = self._find_shard()
+        depth = self._prefetch or loading.automatic_depth(
+            num_threads, shard.largest(self._cursor.batch_size)
+        )
         settings, drawing = self._loader_settings(num_threads, depth), self._drawing()
         if lookahead is not None and lookahead.settings == settings and lookahead.source is source:
             lookahead.redraw(drawing)
@@ -317,7 +310,9 @@ class Iterator(KerasLook, ABC):
             return lookahead
         if lookahead is not None:
             lookahead.close()
-        self._lookahead = lookahead = Lookahead(settings, source, drawing)
+        self._lookahead = lookahead = Lookahead(
+            settings, source, drawing, shard, pad=self._last_batch == "pad"
+        )
         self._key = key
         self._samples_delivered = self._batches_delivered = 0
         self._first_request = self._last_delivery = time.perf_counter()
@@ -338,7 +333,22 @@ class Iterator(KerasLook, ABC):
         self._samples_delivered += len(planned.ids)
         self._batches_delivered += 1
         self._last_delivery = time.perf_counter()
-        return self._make_batch(images, planned.ids, planned.drawn)
+        batch = self._make_batch(images, planned.rows, planned.drawn)
+        return _weighted(batch, len(planned.ids)) if self._last_batch == "pad" else batch
+
+    def _progress(self) -> tuple[int, int]:
+        cursor = self._cursor
+        return cursor.batch_index if cursor.started else 0, cursor.batches
+
+    def _find_shard(self) -> Shard:
+        """This process's part of every batch, the same from the first question on."""
+        if self._shard is None:
+            shard = shards.find_shard(self._shard_asked_for)
+            if shard.count > 1:
+                name = type(self).__name__
+                shards.agree(shard, self._shard_number, self._fingerprint(), name)
+            self._shard = shard
+        return self._shard
 
     def _check_open(self) -> None:
         if self._closed:
@@ -346,6 +356,21 @@ class Iterator(KerasLook, ABC):
                 f"this {type(self).__name__} is closed: it delivers no more batches. "
                 "Make a new one."
             )
+
+
+def _weighted(batch: Any, samples: int) -> Any:
+    """A batch with sample weights that are 0 for the rows behind its samples."""
+    if not isinstance(batch, tuple):
+        return batch  # inputs alone have no weights
+    if len(batch) == 3:
+        images, targets, weights = batch
+        weights = np.array(weights)
+    else:
+        images, targets = batch
+        rows = len(images[0] if isinstance(images, list) else images)
+        weights = np.ones(rows, dtype=np.float32)
+    weights[samples:] = 0
+    return images, targets, weights
 
 
 def _draw_hidden_seed() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from pyloader.drawing import Drawing, Drawn
 from pyloader.loading import Loader, LoaderSettings, Source, make_loader
 from pyloader.order import Cursor, Plan
+from pyloader.shards import ALONE, Shard
 
 __all__ = ["Lookahead", "PlannedBatch"]
 
@@ -28,14 +30,20 @@ class PlannedBatch(NamedTuple):
     after: Cursor
     """The position once it is delivered."""
 
+    item: int | None
+    """Its position in the pass if it was asked for by position; None if it is simply the next."""
+
     ids: NDArray[np.int64]
-    """Its dataset indices, a copy of its own."""
+    """The dataset indices of this process's samples, a copy of its own."""
 
     order: NDArray[np.int64]
     """The part of the pass's order that `ids` was copied from."""
 
+    rows: NDArray[np.int64]
+    """The dataset index of each row of the batch: `ids`, and padding behind them."""
+
     drawn: Drawn
-    """What was drawn for its images."""
+    """What was drawn for its rows."""
 
     ticket: int | None
     """The loader's ticket; None for a batch without samples and for one that cannot be loaded."""
@@ -55,18 +63,35 @@ class Lookahead:
         settings: What the loader freezes.
         source: The images; kept by reference.
         drawing: What is drawn for the images of a batch.
+        shard: Which part of every batch is this process's. Default: all of it.
+        pad: Whether each batch is filled up to the rows that the largest part of a whole batch
+            has. Default False.
     """
 
     settings: LoaderSettings
     source: Source
 
-    def __init__(self, settings: LoaderSettings, source: Source, drawing: Drawing) -> None:
+    def __init__(
+        self,
+        settings: LoaderSettings,
+        source: Source,
+        drawing: Drawing,
+        shard: Shard = ALONE,
+        pad: bool = False,
+    ) -> None:
         self.settings = settings
         self.source = source
         self._drawing = drawing
+        self._shard = shard
+        self._pad = pad
         self._random = np.random.RandomState(0)  # reseeded for every batch
         self._loader: Loader = make_loader(settings, source)
         self._queue: deque[PlannedBatch] = deque()
+
+    @property
+    def reach(self) -> int:
+        """How many batches may be queued."""
+        return self.settings.depth + 1 + _PLANNED_AT_ONCE
 
     def redraw(self, drawing: Drawing) -> None:
         """Draws something else from now on; what is queued is forgotten.
@@ -91,29 +116,20 @@ class Lookahead:
                 due: trouble further ahead waits until it is at the front.
             TypeError: Likewise.
         """
-        queue = self._queue
-        if queue and not _continues(queue[0], cursor):
+        if self._queue and not _continues(self._queue[0], cursor, None):
             self.forget()
-        enough = self.settings.depth + 1
-        if len(queue) < enough:
-            enough += _PLANNED_AT_ONCE
-        while len(queue) < enough:
-            last = queue[-1].after if queue else cursor
-            try:
-                plan = last.next(self._drawing, self._random)
-            except Exception:
-                if not queue:
-                    raise
-                break
-            queue.append(self._submit(last, plan))
-        return queue[0]
+        enough = self._enough()
+        while len(self._queue) < enough and self._append(cursor, None):
+            pass
+        return self._queue[0]
 
-    def single(self, cursor: Cursor, index: int) -> PlannedBatch:
-        """The batch at one position of the pass, alone in the queue.
+    def item(self, cursor: Cursor, index: int, upcoming: Sequence[int]) -> PlannedBatch:
+        """The batch at one position of the pass, with the ones that may be asked for next behind.
 
         Args:
             cursor: Where the consumer stands.
             index: Position of the batch, from 0.
+            upcoming: The positions that are expected to be asked for next, in order.
 
         Returns:
             The batch, still queued; `fetch` takes it out.
@@ -122,10 +138,30 @@ class Lookahead:
             ValueError: The batch cannot be planned (see `Cursor.item`).
             TypeError: Likewise.
         """
-        self.forget()
-        plan = cursor.item(index, self._drawing, self._random)
-        self._queue.append(self._submit(cursor, plan))
+        self.expect(cursor, [index, *upcoming])
+        if not self._queue:  # it cannot be planned: say why
+            self._append(cursor, index)
         return self._queue[0]
+
+    def expect(self, cursor: Cursor, upcoming: Sequence[int]) -> None:
+        """Prepares the batches at some positions of the pass; others are dropped.
+
+        Args:
+            cursor: Where the consumer stands.
+            upcoming: The positions, in the order in which they will be asked for. No more are
+                prepared than is usual.
+        """
+        queue = self._queue
+        if queue and not (
+            _continues(queue[0], cursor, upcoming[0] if upcoming else None)
+            and all(planned.item == index for planned, index in zip(queue, upcoming, strict=False))
+        ):
+            self.forget()
+        for index in upcoming[len(queue) : self._enough()]:
+            try:
+                self._append(cursor, index)
+            except Exception:  # its own request will say so
+                break
 
     def fetch(self) -> NDArray[Any] | None:
         """Waits for the front batch and takes it out of the queue.
@@ -167,16 +203,43 @@ class Lookahead:
         """The native loader's counters."""
         return self._loader.stats()
 
-    def _submit(self, before: Cursor, plan: Plan) -> PlannedBatch:
-        """Submits one planned batch."""
-        ids = np.array(plan.ids, dtype=np.int64)
+    def _enough(self) -> int:
+        """How many batches the queue should hold."""
+        enough = self.settings.depth + 1
+        return enough if len(self._queue) >= enough else enough + _PLANNED_AT_ONCE
+
+    def _append(self, cursor: Cursor, item: int | None) -> bool:
+        """Plans and submits one batch more; False if it is not due yet and cannot be planned."""
+        last = self._queue[-1].after if self._queue else cursor
+        try:
+            if item is None:
+                plan = last.next(self._drawing, self._random)
+            else:
+                plan = last.item(item, self._drawing, self._random)
+        except Exception:
+            if not self._queue:
+                raise
+            return False
+        self._queue.append(self._submit(last, item, plan))
+        return True
+
+    def _submit(self, before: Cursor, item: int | None, plan: Plan) -> PlannedBatch:
+        """Submits this process's part of one planned batch."""
+        part = self._shard.part(len(plan.ids))
+        order = plan.ids[part]
+        ids = np.array(order, dtype=np.int64)
+        rows, drawn = ids, plan.drawn.take(part)
+        if self._pad:
+            missing = self._shard.largest(before.batch_size) - len(ids)
+            rows = np.concatenate([ids, np.repeat(plan.ids[:1], missing)])
+            drawn = drawn.padded(plan.drawn, len(rows) - len(ids))
         ticket, problem = None, None
-        if len(ids):
+        if len(rows):
             try:
-                ticket = self._submit_indices(ids, plan.drawn.transforms)
+                ticket = self._submit_indices(rows, drawn.transforms)
             except IndexError as error:
                 problem = error
-        return PlannedBatch(before, plan.after, ids, plan.ids, plan.drawn, ticket, problem)
+        return PlannedBatch(before, plan.after, item, ids, order, rows, drawn, ticket, problem)
 
     def _submit_indices(
         self, ids: NDArray[np.int64], transforms: NDArray[np.float64] | None
@@ -189,6 +252,10 @@ class Lookahead:
             return self._loader.submit(positive, transforms)
 
 
-def _continues(planned: PlannedBatch, cursor: Cursor) -> bool:
-    """Whether a batch still is what follows a cursor; users may write into the order array."""
-    return planned.before is cursor and planned.ids.tobytes() == planned.order.tobytes()
+def _continues(planned: PlannedBatch, cursor: Cursor, item: int | None) -> bool:
+    """Whether a batch still is what a request is for; users may write into the order array."""
+    return (
+        planned.before is cursor
+        and planned.item == item
+        and planned.ids.tobytes() == planned.order.tobytes()
+    )

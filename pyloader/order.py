@@ -9,51 +9,16 @@ global generator, except where `epoch_end` copies its state because Keras would 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pyloader.drawing import NOTHING_DRAWN, Drawing, Drawn
+from pyloader.stream import Stream
+from pyloader.twister import Twister
 
-__all__ = ["Cursor", "Plan", "Stream"]
-
-
-class Stream(NamedTuple):
-    """Where the random stream stands: how it was seeded and what was drawn since.
-
-    A description costs nothing to make, so each batch can have one; `realise` does the drawing
-    for the few callers that go on from there.
-    """
-
-    origin: int | dict[str, Any]
-    """A seed, or the state of a Mersenne Twister as `get_state(legacy=False)` gives it."""
-
-    permuted: int = 0
-    """Length of the permutation drawn first, 0 for none."""
-
-    images: int = 0
-    """Number of images for which something was drawn after it."""
-
-    drawing: Drawing | None = None
-    """What was drawn for them; None for nothing."""
-
-    def realise(self) -> np.random.RandomState:
-        """Makes a generator that stands where the stream does.
-
-        Returns:
-            A generator of the caller's own.
-        """
-        if isinstance(self.origin, dict):
-            random = np.random.RandomState(0)
-            random.set_state(self.origin)
-        else:
-            random = np.random.RandomState(self.origin)
-        if self.permuted:
-            random.permutation(self.permuted)
-        if self.drawing is not None:
-            self.drawing(random, self.images)
-        return random
+__all__ = ["Cursor", "Plan"]
 
 
 class Cursor(NamedTuple):
@@ -77,11 +42,24 @@ class Cursor(NamedTuple):
     index_array: NDArray[np.int64] | None = None
     """The order of the current pass, None before the first batch. Shared between cursors."""
 
+    order: Stream | None = None
+    """The random stream from which `index_array` is the next permutation; None where it is not."""
+
     started: bool = False
     """True after the first `next`, which begins a pass whatever `batch_index` said."""
 
     stream: Stream | None = None
     """The random stream after the last batch, None before the first one."""
+
+    whole_batches: bool = False
+    """Whether a pass ends with its last full batch."""
+
+    @property
+    def batches(self) -> int:
+        """Batches of a pass."""
+        if self.whole_batches:
+            return self.n // self.batch_size
+        return (self.n + self.batch_size - 1) // self.batch_size
 
     def next(self, drawing: Drawing, random: np.random.RandomState) -> Plan:
         """Plans the batch that Keras' `next()` delivers.
@@ -102,7 +80,8 @@ class Cursor(NamedTuple):
         first = batch_index * self.batch_size % self.n if self.n else 0
         stop = first + self.batch_size
         plan = self._plan(batch_index == 0, first, stop, drawing, random)
-        following = batch_index + 1 if self.n > stop else 0
+        needed = stop + self.batch_size - 1 if self.whole_batches else stop
+        following = batch_index + 1 if self.n > needed else 0
         after = plan.after._replace(batch_index=following, started=True)
         return plan._replace(after=after)
 
@@ -130,18 +109,24 @@ class Cursor(NamedTuple):
         generator's state is used, or the hidden seed where there is no seed.
 
         Returns:
-            The cursor with the new order and everything else as it was.
+            The cursor with the new order and everything else as it was; the same object where
+            nothing is new.
         """
         if not self.shuffle:
-            return self._replace(index_array=np.arange(self.n))
+            index_array = np.arange(self.n)
+            if self.index_array is not None and np.array_equal(self.index_array, index_array):
+                return self
+            return self._replace(index_array=index_array, order=None)
         stream = self.stream
         if stream is None and self.seed is None:
             stream = Stream(self.hidden_seed)
         elif stream is None:
-            stream = Stream(np.random.get_state(legacy=False))
-        random = stream.realise()
-        index_array = random.permutation(self.n)
-        return self._replace(index_array=index_array, stream=Stream(random.get_state(legacy=False)))
+            stream = Stream(Twister(np.random.get_state(legacy=False)))
+        return self._replace(
+            index_array=stream.realise().permutation(self.n),
+            order=stream,
+            stream=stream.shuffled(self.n),
+        )
 
     def _plan(
         self, begins: bool, first: int, stop: int, drawing: Drawing, random: np.random.RandomState
@@ -149,15 +134,17 @@ class Cursor(NamedTuple):
         """Plans the batch between two positions of the pass, or of a new one."""
         seed = (self.hidden_seed if self.seed is None else self.seed) + self.total_batches_seen
         random.seed(seed)
-        index_array, permuted = self.index_array, 0
+        index_array, order, permuted = self.index_array, self.order, 0
         if index_array is None or begins:
-            index_array = np.arange(self.n)
+            index_array, order = np.arange(self.n), None
             if self.shuffle:
-                index_array, permuted = random.permutation(self.n), self.n
+                index_array, order = random.permutation(self.n), Stream(seed)
+                permuted = self.n
         ids = index_array[first:stop]
         after = self._replace(
             total_batches_seen=self.total_batches_seen + 1,
             index_array=index_array,
+            order=order,
             stream=Stream(seed, permuted, len(ids), drawing),
         )
         drawn = drawing(random, len(ids)) if drawing.used else NOTHING_DRAWN

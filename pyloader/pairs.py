@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 import warnings
-from collections.abc import Generator
 from collections.abc import Iterator as AnyIterator
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pyloader.integrations.keras_look import KerasLook
+from pyloader.integrations.keras_torch import for_caller
 from pyloader.iterators import Iterator
 from pyloader.order import Cursor
+from pyloader.passes import Passes
 
 __all__ = ["PairIterator", "pair"]
 
 _SAME = ("n", "batch_size", "shuffle", "seed", "batch_index", "total_batches_seen")
+_SAME_EXTRAS = {"shard": "_shard_asked_for", "last_batch": "_last_batch"}
 
 # What makes Keras draw numbers for an image. The draws stay in step if both draw as many.
 _WARPS = (
@@ -74,7 +78,7 @@ def pair(images: Iterator, masks: Iterator) -> PairIterator:
     return PairIterator(images, masks)
 
 
-class PairIterator(KerasLook):
+class PairIterator(KerasLook, Passes):
     """Delivers (batch of the first iterator, batch of the second one); see `pair`.
 
     Like its two iterators it delivers for ever through `next()`, and batch i of the current pass
@@ -121,6 +125,9 @@ class PairIterator(KerasLook):
                     f"`images` and `masks` should have the same `{attribute}` to go in step. "
                     f"Received: {first!r} and {second!r}"
                 )
+        for name, attribute in _SAME_EXTRAS.items():
+            if getattr(images, attribute) != getattr(masks, attribute):
+                raise ValueError(f"`images` and `masks` should have the same `{name}`.")
         _check_draws(images, masks)
         _warn_of_changes(masks)
         self.images = images
@@ -173,6 +180,7 @@ class PairIterator(KerasLook):
         return len(self)
 
     def __len__(self) -> int:
+        len(self.masks)  # Keras may shuffle now: each notes it
         return len(self.images)
 
     def __iter__(self) -> PairIterator:
@@ -211,33 +219,43 @@ class PairIterator(KerasLook):
         """
         with (
             self._mutex,
-            self._in_step(lambda cursor, *drawing: cursor.item(index % len(self), *drawing)),
+            self._in_step(lambda cursor, *drawing: cursor.item(index % cursor.batches, *drawing)),
         ):
-            return self.images[index], self.masks[index]
-
-    def epoch(self) -> Generator[tuple[Any, Any], None, None]:
-        """One pass for a plain loop: exactly `len(it)` batches from `next()`.
-
-        Yields:
-            What `next` returns.
-        """
-        for _ in range(len(self)):
-            yield self.next()
-
-    def as_generator(self) -> Generator[tuple[Any, Any], None, None]:
-        """The endless batches of `next()` as a real generator, for consumers that insist on one.
-
-        Yields:
-            What `next` returns.
-        """
-        while True:
-            yield self.next()
+            batch = self.images[index], self.masks[index]
+        handed: tuple[Any, Any] = for_caller(batch, sys._getframe(1))
+        return handed
 
     def reset(self) -> None:
         """Makes `next()` begin a new pass, in a new order when shuffled."""
         with self._mutex:
             self.images.reset()
             self.masks.reset()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The position, for `load_state_dict`: all batches delivered so far lie before it.
+
+        Returns:
+            Plain data for JSON: the states of both iterators.
+        """
+        with self._mutex:
+            return self._state_at(self._position())
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Goes on from a saved position; see `Iterator.load_state_dict`.
+
+        Args:
+            state_dict: From `state_dict` of a pair over the same datasets with the same settings.
+
+        Raises:
+            ValueError: It is of other datasets or of other settings; or it is no such state.
+        """
+        with self._mutex:
+            if not isinstance(state_dict, Mapping) or set(state_dict) != {"images", "masks"}:
+                raise ValueError("this is no state of a pair of iterators of pyloader")
+            images = self.images._cursor_of(state_dict["images"])
+            masks = self.masks._cursor_of(state_dict["masks"])
+            self.images._move(images)
+            self.masks._move(masks)
 
     def on_epoch_begin(self) -> None:
         """Does nothing; Keras calls it before an epoch."""
@@ -250,6 +268,7 @@ class PairIterator(KerasLook):
             self.masks._move(
                 self.masks._cursor._replace(
                     index_array=self.images._cursor.index_array,
+                    order=self.images._cursor.order,
                     stream=self.images._cursor.stream,
                 )
             )
@@ -268,6 +287,16 @@ class PairIterator(KerasLook):
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles the two iterators: copies of them start over."""
         return type(self), (self.images, self.masks)
+
+    def _position(self) -> tuple[Cursor, Cursor]:
+        return self.images._position(), self.masks._position()
+
+    def _state_at(self, position: tuple[Cursor, Cursor]) -> dict[str, Any]:
+        images, masks = position
+        return {"images": self.images._state_at(images), "masks": self.masks._state_at(masks)}
+
+    def _progress(self) -> tuple[int, int]:
+        return self.images._progress()
 
     @contextlib.contextmanager
     def _in_step(self, plan: Any) -> AnyIterator[None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import logging
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -11,7 +12,7 @@ import numpy as np
 from pyloader.agreement import agree
 from pyloader.world import find_place
 
-__all__ = ["Shard", "ShardSpec", "agree", "check_shard", "find_shard"]
+__all__ = ["ALONE", "Shard", "ShardSpec", "agree", "check_shard", "find_shard", "next_number"]
 
 ShardSpec: TypeAlias = Literal["auto"] | tuple[int, int] | None
 """What `shard` may be: None for one process, "auto" to find out, or (index, count)."""
@@ -61,6 +62,17 @@ class Shard(NamedTuple):
         return -(-samples // self.count)
 
 
+ALONE = Shard(0, 1, "alone")
+"""All of every batch."""
+
+_numbers = itertools.count(1)
+
+
+def next_number() -> int:
+    """A number for a sharded iterator: how many of them this process has made, for `agree`."""
+    return next(_numbers)
+
+
 def check_shard(spec: Any) -> ShardSpec:
     """Checks a `shard` argument, without looking for other processes yet.
 
@@ -104,10 +116,11 @@ def check_shard(spec: Any) -> ShardSpec:
 def find_shard(spec: ShardSpec) -> Shard:
     """Finds out which shard is this process's. What "auto" finds is logged, once.
 
-    "auto" asks torch.distributed, the Keras distribution, JAX and Ray Train, where the program
-    has imported and initialised them; then the environment, as torchrun, Open MPI, MPICH and
-    Slurm's srun leave it; a batch script that Slurm runs once, without srun, is one process. The
-    first that answers is believed. Where nobody does, this process is alone. Under a Keras distribution, processes that hold parts of one model share a shard.
+    "auto" asks torch.distributed, the Keras distribution, JAX and Ray Train, where the program has
+    imported and initialised them; then the environment, as torchrun, Open MPI, MPICH and Slurm's
+    srun leave it; a batch script that Slurm runs once, without srun, is one process. The first that
+    answers is believed. Where nobody does, this process is alone. Under a Keras distribution,
+    processes that hold parts of one model share a shard.
 
     Args:
         spec: What `check_shard` returned.
@@ -124,10 +137,10 @@ def find_shard(spec: ShardSpec) -> Shard:
         Shard(index=1, count=2, source='argument')
     """
     if spec is None:
-        return Shard(0, 1, "alone")
+        return ALONE
     if spec != "auto":
         return Shard(*spec, "argument")
-    shard = Shard(*(find_place() or (0, 1, "alone")))
+    shard = Shard(*(find_place() or ALONE))
     _log(shard)
     return shard
 

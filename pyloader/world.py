@@ -142,7 +142,8 @@ def _environment() -> Place | None:
 
 def _is_batch_script(size: str) -> bool:
     """Tells Slurm's batch script, one process for all the tasks it may start, from a task."""
-    return size in ("SLURM_NTASKS", "SLURM_NPROCS") and "SLURM_STEP_ID" not in os.environ
+    is_job = "SLURM_JOB_ID" in os.environ and "SLURM_STEP_ID" not in os.environ
+    return size in ("SLURM_NTASKS", "SLURM_NPROCS") and is_job
 
 
 def _read_pair(rank: str, size: str) -> Place:

@@ -146,7 +146,13 @@ def test_parameters_are_keras_in_order_and_default(keras_image: ModuleType, name
     assert _parameters(ours) == _parameters(theirs)
 
 
-_POOL = [("num_threads", None), ("prefetch", None), ("verbose", True)]
+_POOL = [
+    ("num_threads", None),
+    ("prefetch", None),
+    ("shard", None),
+    ("last_batch", "keep"),
+    ("verbose", True),
+]
 
 
 @pytest.mark.parametrize(

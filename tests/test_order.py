@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from pyloader import ImageDataGenerator
 from pyloader.drawing import Drawing, ranges_of
-from pyloader.order import Cursor, Stream
+from pyloader.order import Cursor
+from pyloader.stream import Stream
 
 _FLIPS_ONLY = Drawing(ranges_of(ImageDataGenerator()))
 _NOTHING = Drawing(None)

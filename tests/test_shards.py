@@ -17,7 +17,7 @@ from pyloader.shards import Shard, check_shard, find_shard
 VARIABLES = [
     *("RANK", "WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "PMI_RANK"),
     *("PMI_SIZE", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_NTASKS", "SLURM_NPROCS"),
-    "SLURM_STEP_ID",
+    *("SLURM_STEP_ID", "SLURM_JOB_ID"),
 ]
 KERAS = "keras.src.distribution.distribution_lib"
 MODULES = ["torch.distributed", "jax", "jax._src.distributed", KERAS, "ray.train"]
@@ -202,7 +202,7 @@ def test_what_runs_inside_a_slurm_step_knows_better_than_the_step(
 
 
 def test_a_slurm_batch_script_is_no_task(monkeypatch: pytest.MonkeyPatch) -> None:
-    set_variables(monkeypatch, SLURM_PROCID=0, SLURM_NTASKS=8, SLURM_NPROCS=8)
+    set_variables(monkeypatch, SLURM_PROCID=0, SLURM_NTASKS=8, SLURM_NPROCS=8, SLURM_JOB_ID=7)
     assert find_shard("auto") == (0, 1, "alone")
 
 
