@@ -38,7 +38,7 @@ class _Board(NamedTuple):
     """Reads a value, or gives None if there is none yet after about that many seconds."""
 
 
-def agree(shard: Shard, number: int, fingerprint: Mapping[str, str], what: str) -> None:
+def agree(shard: Shard, number: int, fingerprint: Mapping[str, str], what: str) -> bool:
     """Waits until every rank has said what it loads, and makes sure that it is the same.
 
     Does nothing for one process, or where the processes have no store in common: that takes an
@@ -52,13 +52,16 @@ def agree(shard: Shard, number: int, fingerprint: Mapping[str, str], what: str) 
         fingerprint: What must be the same on all ranks, as short strings by aspect.
         what: Name of the iterator's class; must be the same too.
 
+    Returns:
+        Whether there was anything to compare through.
+
     Raises:
         ValueError: Some rank differs from rank 0. Raised on every rank.
         RuntimeError: Some rank has not come within five minutes, or the number was used before.
     """
     board = None if shard.count == 1 else _find_board(shard)
     if board is None:
-        return
+        return False
     ours = json.dumps([what, dict(fingerprint)])
     prefix = f"pyloader/{number}"
     board.put(f"{prefix}/{board.rank}", ours)
@@ -83,6 +86,7 @@ def agree(shard: Shard, number: int, fingerprint: Mapping[str, str], what: str) 
             f"ranks disagree about this {what}, so they would not deliver one epoch between "
             f"them: {verdict}"
         )
+    return True
 
 
 def _collect(board: _Board, prefix: str, patience_s: float) -> list[str | None]:

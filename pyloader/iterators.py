@@ -6,6 +6,7 @@ import operator
 import sys
 import threading
 import time
+import warnings
 from abc import abstractmethod
 from typing import Any, TypeVar
 
@@ -345,8 +346,16 @@ class Iterator(KerasLook, Passes, Resumable):
         if self._shard is None:
             shard = shards.find_shard(self._shard_asked_for)
             if shard.count > 1:
-                name = type(self).__name__
-                shards.agree(shard, self._shard_number, self._fingerprint(), name)
+                name, fingerprint = type(self).__name__, self._fingerprint()
+                compared = shards.agree(shard, self._shard_number, fingerprint, name)
+                if not compared and self.seed is None and self.shuffle:
+                    warnings.warn(
+                        f"This {name} delivers part {shard.index} of {shard.count} of a random "
+                        "order without a `seed`: unless every process draws the same one from "
+                        "NumPy's global generator, samples are missed and repeated.",
+                        UserWarning,
+                        stacklevel=4,
+                    )
             self._shard = shard
         return self._shard
 

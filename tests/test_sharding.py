@@ -237,3 +237,10 @@ def test_the_world_is_looked_for_at_the_first_batch(
     assert_same_batch(next(iterator), next(_flow(class_folders, shard=(1, 3))))
     monkeypatch.setenv("RANK", "0")
     assert iterator.shard == (1, 3)
+
+
+def test_a_random_order_without_a_seed_is_warned_about(class_folders: Path) -> None:
+    with pytest.warns(UserWarning, match="part 1 of 2 of a random order without a `seed`"):
+        next(_flow(class_folders, seed=None, shard=(1, 2)))
+    next(_flow(class_folders, seed=None, shuffle=False, shard=(1, 2)))
+    next(_flow(class_folders, seed=None, shard=(0, 1)))
