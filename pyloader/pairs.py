@@ -256,6 +256,7 @@ class PairIterator(KerasLook, Passes):
             masks = self.masks._cursor_of(state_dict["masks"])
             self.images._move(images)
             self.masks._move(masks)
+            self.images._loaded = images
 
     def on_epoch_begin(self) -> None:
         """Does nothing; Keras calls it before an epoch."""
@@ -287,6 +288,9 @@ class PairIterator(KerasLook, Passes):
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles the two iterators: copies of them start over."""
         return type(self), (self.images, self.masks)
+
+    def _stands_where_loaded(self) -> bool:
+        return self.images._stands_where_loaded()
 
     def _position(self) -> tuple[Cursor, Cursor]:
         return self.images._position(), self.masks._position()

@@ -56,7 +56,7 @@ class Passes(ABC):
 
         Returns:
             A dataset without a length: passes follow each other unbroken, wherever Keras' epochs
-            end. Each `fit` goes on where the iterator stands.
+            end. Each `fit` begins a new one; the first after `load_state_dict` goes on from there.
         """
         from pyloader.integrations.repeated import Repeated  # which few need
 

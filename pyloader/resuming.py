@@ -24,6 +24,7 @@ class Resumable(ABC):
     _mutex: threading.RLock
     _cursor: Cursor
     _last_batch: str
+    _loaded: Cursor | None = None
     _marks: tuple[Any, dict[str, str]] = (None, {})
 
     @abstractmethod
@@ -71,10 +72,15 @@ class Resumable(ABC):
         """
         with self._mutex:
             self._move(self._cursor_of(state_dict))
+            self._loaded = self._cursor
 
     def _position(self) -> Cursor:
         """Where the iterator stands, for `_state_at`."""
         return self._cursor
+
+    def _stands_where_loaded(self) -> bool:
+        """Whether a position was loaded and nothing was delivered since."""
+        return self._loaded is self._cursor
 
     def _cursor_of(self, state: Mapping[str, Any]) -> Cursor:
         """The position of a state that was saved from the same iterator."""

@@ -70,13 +70,24 @@ def test_epochs_of_any_length_are_unbroken_passes(class_folders: Path, steps: in
     assert record.batches == _expected(class_folders, 4 * steps)
 
 
-def test_a_second_fit_goes_on(class_folders: Path) -> None:
+@pytest.mark.parametrize("same_view", [True, False])
+def test_a_second_fit_begins_a_new_pass_unless_a_state_was_loaded(
+    class_folders: Path, same_view: bool
+) -> None:
     iterator, model = _flow(class_folders), _model()
+    expected = _flow(class_folders)
     repeated = iterator.repeat()
-    records = [_Record(iterator), _Record(iterator)]
-    for record in records:
-        model.fit(repeated, steps_per_epoch=4, verbose=0, callbacks=[record])
-    assert records[0].batches + records[1].batches == _expected(class_folders, 8)
+    for call in ("begin", "reset", "load", "load", "reset"):
+        if call == "reset":
+            expected.reset()
+        if call == "load":
+            iterator.load_state_dict(iterator.state_dict())
+        record = _Record(iterator)
+        view = repeated if same_view else iterator.repeat()
+        model.fit(view, steps_per_epoch=7, verbose=0, callbacks=[record])
+        for batch in record.batches:
+            next(expected)
+            assert batch == tuple(expected.batch_indices)
 
 
 def test_building_the_model_costs_no_batch(class_folders: Path) -> None:
@@ -172,6 +183,18 @@ def test_positions_are_those_of_the_training_not_of_what_was_asked_ahead(
     for wrong in (0, 8):
         with pytest.raises(ValueError, match=f"after {wrong} batches"):
             repeated.state_after(wrong)
+
+
+def test_a_state_loaded_after_a_look_makes_the_look_worthless(class_folders: Path) -> None:
+    source, expected = _flow(class_folders), _flow(class_folders)
+    repeated = source.repeat()
+    repeated[0]
+    repeated[1]
+    for _ in range(4):
+        next(expected)
+    source.load_state_dict(expected.state_dict())
+    for index in range(4):
+        assert_same_batch(repeated[index], next(expected))
 
 
 def test_pairs_repeat_and_are_saved(class_folders: Path) -> None:

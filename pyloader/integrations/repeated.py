@@ -21,7 +21,8 @@ class Repeated(Feed):
     """The batches of an iterator's `next()` as a PyDataset without a length.
 
     Keras then needs `steps_per_epoch` (`validation_steps`, `steps`), and takes that many batches
-    for each of its epochs. Iterating over it is iterating over its source.
+    for each of its epochs. Each `fit`, `evaluate` and `predict` begins a new pass; the first one
+    after `load_state_dict` goes on from there. Iterating over it is iterating over its source.
 
     Args:
         source: An iterator of pyloader, or a pair of them.
@@ -44,6 +45,8 @@ class Repeated(Feed):
 
     def __getitem__(self, index: int) -> Any:
         """Batch `index`, counted from where Keras began."""
+        if self._source._stands_where_loaded():  # what was looked at before is no longer next
+            self._served = []
         return for_caller(super().__getitem__(index), sys._getframe(1))
 
     def __iter__(self) -> Repeated:
@@ -64,7 +67,6 @@ class Repeated(Feed):
             state_dict: From `state_dict`.
         """
         self._source.load_state_dict(state_dict)
-        self._served = []
 
     def state_after(self, batches: int) -> dict[str, Any]:
         """The position after some batches of a `fit`, of those that Keras asked for in it.
@@ -93,6 +95,8 @@ class Repeated(Feed):
         if index == 0:
             self._fetched = 0
             self._positions.clear()
+            if not self._source._stands_where_loaded():
+                self._source.reset()
         batch = self._source.next()
         self._fetched += 1
         self._positions.append(self._source._position())

@@ -372,13 +372,12 @@ def test_a_generator_of_batches(folder: Path) -> None:
 # What goes wrong.
 
 
-def test_keras_warns_that_it_does_not_shuffle_an_endless_dataset(folder: Path) -> None:
-    """Its only warning; `shuffle=False` says that one knows, and the iterator shuffles anyway."""
+def test_keras_does_not_warn_that_it_leaves_the_shuffling_to_the_iterator(folder: Path) -> None:
+    """Warnings are errors here, and `shuffle=True` is the default."""
     recorder = Recorder()
-    with pytest.warns(UserWarning, match="^`shuffle=True` was passed, but will be ignored"):
-        numbered_model(recorder).fit(
-            flow_table(folder).repeat(), steps_per_epoch=STEPS, verbose=0, callbacks=[recorder]
-        )
+    numbered_model(recorder).fit(
+        flow_table(folder).repeat(), steps_per_epoch=STEPS, verbose=0, callbacks=[recorder]
+    )
     pictures = np.concatenate(recorder.targets)
     assert sorted(pictures) == list(range(SAMPLES)) != list(pictures)
 
