@@ -1,7 +1,8 @@
-"""The parent's end of a worker process: start a peer, ask it for an epoch, stop it."""
+"""The parent's end of a worker process: start it, ask it for an epoch, stop it."""
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -33,48 +34,65 @@ class EpochResult:
     """The images at the positions that were asked for, (K, H, W, 3)."""
 
 
-class PeerSession:
-    """One peer in a process of its own, so that its memory and threads are its own.
+class WorkerProcess:
+    """A process that answers one line of JSON with another, of which the first is the settings.
+
+    Args:
+        name: What it is called in messages.
+        command: The script and its arguments.
+        settings: What it is told first.
+        environment: What it has in its environment beside what we have.
 
     Raises:
-        PeerUnavailable: the peer says that it cannot do this job here.
-        WorkerFailed: its process fails.
+        PeerUnavailable: it says that it cannot do the job here.
+        WorkerFailed: it ends.
     """
 
-    def __init__(self, peer: str, settings: dict[str, Any]) -> None:
-        self.peer = peer
-        self._scratch = tempfile.TemporaryDirectory(prefix="pyloader-bench-")
-        self._errors = Path(self._scratch.name) / "errors.txt"
-        with self._errors.open("wb") as errors:
-            self._process = subprocess.Popen(
-                [sys.executable, str(_WORKER), peer],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-            )
+    about: dict[str, Any]
+    """Its first answer."""
+
+    def __init__(
+        self,
+        name: str,
+        command: list[str],
+        settings: dict[str, Any],
+        environment: dict[str, str] | None = None,
+    ) -> None:
+        self._name = name
+        self._errors = tempfile.TemporaryFile(prefix="pyloader-bench-")  # noqa: SIM115
+        self._process = subprocess.Popen(
+            [sys.executable, *command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+            env=os.environ | (environment or {}),
+        )
         try:
-            self.about = self._ask(settings)
+            self.about = self.ask(settings)
             if "unavailable" in self.about:
                 raise PeerUnavailable(self.about["unavailable"])
         except BaseException:
             self.close()
             raise
 
-    def epoch(self, positions: list[int]) -> EpochResult:
-        """Runs one epoch; `positions` (ascending) are the images to bring back."""
-        path = Path(self._scratch.name) / "samples.npz"
-        command = {"command": "epoch", "positions": positions, "samples_path": str(path)}
-        figures = self._ask(command)
-        with np.load(path) as delivered:
-            return EpochResult(figures, delivered["order"], delivered["images"])
-
-    def overhead(self, count: int) -> dict[str, Any]:
-        """The consumer's cost per batch, see worker.measure_overhead."""
-        return self._ask({"command": "overhead", "count": count})
+    def ask(self, question: dict[str, Any]) -> dict[str, Any]:
+        """Sends a line and waits for the answer."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            self._process.stdin.write(json.dumps(question) + "\n")
+            self._process.stdin.flush()
+            answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        except (BrokenPipeError, json.JSONDecodeError):
+            self._process.wait()
+            self._errors.seek(0)
+            last_words = self._errors.read().decode(errors="replace")[-2000:]
+            raise WorkerFailed(f"the process of {self._name} ended:\n{last_words}") from None
+        return answer
 
     def close(self) -> None:
-        """Ends the process and removes its files. Idempotent."""
+        """Ends the process. Idempotent."""
         if self._process.stdin:
             with contextlib.suppress(BrokenPipeError):
                 self._process.stdin.close()
@@ -85,17 +103,36 @@ class PeerSession:
             self._process.wait()
         if self._process.stdout:
             self._process.stdout.close()
-        self._scratch.cleanup()
+        self._errors.close()
 
-    def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        try:
-            self._process.stdin.write(json.dumps(question) + "\n")
-            self._process.stdin.flush()
-            answer: dict[str, Any] = json.loads(self._process.stdout.readline())
-        except (BrokenPipeError, json.JSONDecodeError):
-            self._process.wait()
-            last_words = self._errors.read_text(errors="replace")[-2000:]
-            raise WorkerFailed(f"the process of {self.peer} ended:\n{last_words}") from None
-        return answer
+
+class PeerSession:
+    """One peer in a process of its own, so that its memory and threads are its own.
+
+    Raises:
+        PeerUnavailable: the peer says that it cannot do this job here.
+        WorkerFailed: its process fails.
+    """
+
+    def __init__(self, peer: str, settings: dict[str, Any]) -> None:
+        self.peer = peer
+        self._process = WorkerProcess(peer, [str(_WORKER), peer], settings)
+        self._scratch = tempfile.TemporaryDirectory(prefix="pyloader-bench-")
+        self.about = self._process.about
+
+    def epoch(self, positions: list[int]) -> EpochResult:
+        """Runs one epoch; `positions` (ascending) are the images to bring back."""
+        path = Path(self._scratch.name) / "samples.npz"
+        command = {"command": "epoch", "positions": positions, "samples_path": str(path)}
+        figures = self._process.ask(command)
+        with np.load(path) as delivered:
+            return EpochResult(figures, delivered["order"], delivered["images"])
+
+    def overhead(self, count: int) -> dict[str, Any]:
+        """The consumer's cost per batch, see worker.measure_overhead."""
+        return self._process.ask({"command": "overhead", "count": count})
+
+    def close(self) -> None:
+        """Ends the process and removes its files. Idempotent."""
+        self._process.close()
+        self._scratch.cleanup()

@@ -13,6 +13,7 @@ import simplejpeg
 
 BENCH = Path(__file__).resolve().parent.parent / "bench"
 COUNT = 10
+PEERS = ("pyloader", "keras")
 
 WRONG_PEERS = """
 from dataclasses import replace
@@ -103,6 +104,11 @@ def run(script: str, data: Path, *options: str) -> tuple[int, str, dict[str, Any
     return ran.returncode, ran.stdout, json.loads(result.read_text())
 
 
+def overlap(data: Path, *options: str) -> tuple[int, str, dict[str, Any]]:
+    """Runs bench_overlap on the plain loops."""
+    return run("bench_overlap.py", data, "--backends", "--epochs", "3", *options)
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
 def test_pyloader_and_a_peer_are_measured_and_their_pixels_checked(data, dtype):
     status, printed, result = run(
@@ -169,3 +175,60 @@ def test_scaling_measures_threads_folders_and_the_cost_of_a_batch(data):
         assert entry["overhead_us_median"] > 0
         assert entry["problems"] == []
     assert sorted(path.name for path in data.parent.iterdir()) == ["data", "result.json"]
+
+
+def test_overlap_measures_the_waiting_of_a_plain_loop(data):
+    status, printed, result = overlap(data, "--factor", "4", "--peers", "pyloader")
+    assert status == 0, printed
+    assert result["step_seconds"] == pytest.approx(4 * result["batch_seconds"])
+    (label,) = result["raw"]
+    assert label == "pyloader, plain"
+    (round_,) = result["raw"][label]
+    assert (round_["steps"], round_["images"], len(round_["waits"])) == (9, 3 * COUNT, 8)
+    assert round_["seconds"] > 9 * result["step_seconds"]
+    waited = sum(round_["waits"]) / round_["seconds"]
+    assert waited <= round_["waiting_share"] < 1
+    assert 0 < round_["in_calls_share"] <= round_["waiting_share"]
+    assert f"{100 * round_['waiting_share']:.1f}" in printed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["jax", "tensorflow", "torch"])
+def test_overlap_measures_keras_fit_on_each_backend(data, backend):
+    for needed in ("keras", backend):
+        pytest.importorskip(needed, exc_type=ImportError)
+    status, printed, result = run(
+        "bench_overlap.py", data, "--backends", backend, "--peers", "all", "--epochs", "2"
+    )
+    assert status == 0, printed
+    loops = ("plain", f"fit on {backend}")
+    assert list(result["raw"]) == [f"{peer}, {loop}" for loop in loops for peer in PEERS]
+    for label, (round_,) in result["raw"].items():
+        assert (round_["steps"], round_["images"]) == (6, 2 * COUNT)
+        assert 0 < round_["waiting_share"] < 1
+        from_another_thread = "tensorflow" in label
+        assert (round_["in_calls_share"] is None) == from_another_thread
+
+
+def test_overlap_skips_a_backend_that_is_missing_with_the_reason(data):
+    (data.parent / "torch.py").write_text("raise ImportError('none for this test')")
+    status, printed, result = run(
+        "bench_overlap.py", data, "--backends", "torch", "--peers", "pyloader"
+    )
+    assert status == 0, printed
+    assert "none for this test" in result["skipped"]["pyloader, fit on torch"]
+    assert list(result["raw"]) == ["pyloader, plain"]
+
+
+def test_overlap_finds_out_who_delivers_the_wrong_pictures(data):
+    (data.parent / "sitecustomize.py").write_text(
+        "import pyloader\n"
+        "next_batch = pyloader.DirectoryIterator.next\n"
+        "def turned(self):\n"
+        "    x, y = next_batch(self)\n"
+        "    return x[:, ::-1], y\n"
+        "pyloader.DirectoryIterator.next = turned\n"
+    )
+    status, printed, _ = overlap(data, "--peers", "pyloader")
+    assert status == 1
+    assert "WRONG pyloader, plain, round 1: pixel_sum is" in printed
