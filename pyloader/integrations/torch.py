@@ -1,0 +1,299 @@
+"""Batches as PyTorch tensors: without a copy on the CPU, copied ahead to other devices.
+
+A tensor made here on the CPU is a second name for the loader's memory, which is leased until the
+last name is gone; nothing has to be copied, cloned or returned.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections import deque
+from collections.abc import Generator, Mapping
+from collections.abc import Iterator as AnyIterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import IterableDataset, get_worker_info
+
+from pyloader.integrations.torch_transfer import Transfer
+
+__all__ = ["TorchLoader", "as_iterable_dataset", "to_torch"]
+
+
+def to_torch(batch: Any, device: Any = None, *, pin_memory: bool = False) -> Any:
+    """Makes tensors of a batch's arrays.
+
+    Args:
+        batch: What an iterator delivers: an array, or a tuple, list or dict of such.
+        device: Where to copy the tensors: a `torch.device`, or what makes one. None (default) and
+            "cpu" copy nothing: the tensors share their memory with the arrays, and both may be
+            written to. A copy to a CUDA device is not waited for; operations on the device's
+            current stream come after it.
+        pin_memory: Whether the arrays are copied to page-locked memory first, from where a CUDA
+            device reads faster and while the CPU goes on. Default False. Without an accelerator
+            it has no effect, and warns, as a DataLoader does.
+
+    Returns:
+        The same structure with tensors, of the arrays' shapes and dtypes.
+
+    Raises:
+        TypeError: PyTorch has no tensors of an array's dtype, as for strings and objects; or there
+            is something else than arrays in the batch.
+
+    Warns:
+        UserWarning: There is no accelerator to pin memory for.
+
+    Example:
+        >>> import numpy as np
+        >>> images, labels = to_torch((np.zeros((4, 32, 32, 3), "uint8"), np.arange(4)))
+        >>> images.shape, images.dtype, labels
+        (torch.Size([4, 32, 32, 3]), torch.uint8, tensor([0, 1, 2, 3]))
+    """
+    transfer = Transfer(batch, _device(device), pin_memory and _can_pin(stacklevel=3))
+    transfer.finish()
+    return transfer.receive()
+
+
+class TorchLoader:
+    """Passes of an iterator as tensors: `for x, y in loader` is one pass of `len(loader)` batches.
+
+    With a device that is not the CPU, the batch after the one handed out is on its way there
+    already. A loop that is left early is over: the next one begins a new pass. After
+    `load_state_dict`, and at the beginning, a loop delivers what the iterator has left of its pass.
+
+    The loader takes the iterator over: draw no batches from it directly.
+
+    Args:
+        iterator: What `flow`, `flow_from_directory` and the like return.
+        device: As for `to_torch`.
+        pin_memory: As for `to_torch`.
+
+    Warns:
+        UserWarning: There is no accelerator to pin memory for.
+
+    Example:
+        >>> import numpy as np
+        >>> from pyloader import ImageDataGenerator
+        >>> x, y = np.zeros((10, 8, 8, 3), "uint8"), np.arange(10)
+        >>> loader = TorchLoader(ImageDataGenerator().flow(x, y, batch_size=4, shuffle=False))
+        >>> [(images.shape[0], labels.tolist()) for images, labels in loader]
+        [(4, [0, 1, 2, 3]), (4, [4, 5, 6, 7]), (2, [8, 9])]
+    """
+
+    def __init__(self, iterator: Any, device: Any = None, *, pin_memory: bool = False) -> None:
+        self._iterator = iterator
+        self._device = _device(device)
+        self._pin_memory = pin_memory and _can_pin(stacklevel=3)
+        self._handed_out: _Mark | None = None
+        self._loop = 0
+        self._in_loop = False
+
+    def __len__(self) -> int:
+        return len(self._iterator)
+
+    @property
+    def batch_indices(self) -> NDArray[Any] | None:
+        """Dataset indices of the samples last handed out, (k,); None before the first batch."""
+        if self._handed_out is not None:
+            return self._handed_out.batch_indices
+        return _batch_indices(self._iterator)
+
+    def __iter__(self) -> Generator[Any, None, None]:
+        """Begins a pass, or goes on with one after `load_state_dict`.
+
+        Yields:
+            Batches as tensors, see `to_torch`.
+
+        Raises:
+            ImageError: An image of the batch cannot be loaded; the pass ends there.
+            RuntimeError: Another loop over this loader has begun since.
+        """
+        if self._in_loop:
+            self._take_back()
+            self._iterator.reset()
+        self._loop += 1
+        self._in_loop = True
+        loop = self._loop
+        for tensors in self._batches():
+            if loop != self._loop:
+                raise RuntimeError(
+                    "Another loop over this TorchLoader has begun, or a state was loaded, and a "
+                    "loader delivers to one loop at a time. Make an iterator and a loader for each."
+                )
+            yield tensors
+        self._in_loop = False
+
+    def state_dict(self) -> dict[str, Any]:
+        """The position after the batches that were handed out, as the iterator describes it.
+
+        Batches prepared or copied ahead do not count. The state goes into JSON and into any
+        checkpoint; it is that of the iterator, for use with or without this loader.
+
+        Returns:
+            The iterator's state.
+        """
+        if self._handed_out is not None:
+            return dict(self._handed_out.state)
+        state: dict[str, Any] = self._iterator.state_dict()
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes to a position: the next loop delivers the rest of the pass from there.
+
+        Args:
+            state: From `state_dict` of this class or of the iterator.
+
+        Raises:
+            ValueError: It does not fit the iterator; see its `load_state_dict`.
+        """
+        self._iterator.load_state_dict(state)
+        self._handed_out = None
+        self._loop += 1
+        self._in_loop = False
+
+    def _take_back(self) -> None:
+        """Makes the iterator forget the batch that was fetched and not handed out."""
+        if self._handed_out is not None:
+            self._iterator.load_state_dict(self._handed_out.state)
+            self._handed_out = None
+
+    def _batches(self) -> AnyIterator[Any]:
+        """What is left of the pass."""
+        batches = self._iterator.remaining()
+        if self._device.type != "cpu":
+            return self._copied_ahead(batches)
+        return (Transfer(batch, self._device, self._pin_memory).receive() for batch in batches)
+
+    def _copied_ahead(self, batches: AnyIterator[Any]) -> Generator[Any, None, None]:
+        """Batches on the device. Each is handed out when the next one is on its way."""
+        stream = torch.cuda.Stream(self._device) if self._device.type == "cuda" else None
+        under_way: deque[Transfer] = deque()
+
+        def send_next() -> tuple[Transfer, _Mark] | None:
+            for batch in batches:
+                transfer = Transfer(batch, self._device, self._pin_memory, stream)
+                under_way.append(transfer)
+                return transfer, self._mark()
+            return None
+
+        failed: Exception | None = None
+        self._handed_out = self._mark()
+        try:
+            coming = send_next()
+            while coming is not None:
+                transfer, mark = coming
+                try:
+                    coming = send_next()
+                except Exception as error:  # of the next batch: this one comes first
+                    coming, failed = None, error
+                while len(under_way) > 2:
+                    under_way.popleft().finish()
+                self._handed_out = mark
+                yield transfer.receive()
+        finally:
+            for transfer in under_way:
+                transfer.finish()
+        self._handed_out = None  # the iterator stands where the last batch ended
+        if failed is not None:
+            raise failed
+
+    def _mark(self) -> _Mark:
+        """Where the iterator stands."""
+        return _Mark(self._iterator.state_dict(), _batch_indices(self._iterator))
+
+
+def as_iterable_dataset(iterator: Any) -> IterableDataset[Any]:
+    """Makes a dataset for `DataLoader(dataset, batch_size=None, num_workers=0)`.
+
+    For code that insists on a DataLoader; `TorchLoader` does the same with less between. A loop
+    over the DataLoader is one pass. The iterator's threads load the images, so worker processes
+    gain nothing and cost a copy of each batch. One worker works; its passes follow each other in
+    the iterator's order, whether it lives on between them or not.
+
+    Args:
+        iterator: What `flow`, `flow_from_directory` and the like return. The dataset takes it over.
+
+    Returns:
+        The dataset. Its elements are batches: pass `batch_size=None`. With several workers, a loop
+        over it raises a RuntimeError: each of them would deliver every batch.
+
+    Example:
+        >>> import numpy as np
+        >>> from pyloader import ImageDataGenerator
+        >>> x, y = np.zeros((10, 8, 8, 3), "uint8"), np.arange(10)
+        >>> flow = ImageDataGenerator().flow(x, y, batch_size=4, shuffle=False)
+        >>> loader = torch.utils.data.DataLoader(as_iterable_dataset(flow), batch_size=None)
+        >>> [labels.tolist() for images, labels in loader]
+        [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+    """
+    return _BatchDataset(iterator)
+
+
+class _BatchDataset(IterableDataset[Any]):  # type: ignore[misc]
+    """See `as_iterable_dataset`."""
+
+    def __init__(self, iterator: Any) -> None:
+        self._iterator = iterator
+        self._loader = TorchLoader(iterator)
+        # A worker's passes are unknown here and to the next worker, so their number is shared.
+        self._passes = torch.zeros((), dtype=torch.int64).share_memory_()
+
+    def __len__(self) -> int:
+        return len(self._iterator)
+
+    def __iter__(self) -> AnyIterator[Any]:
+        worker = get_worker_info()
+        if worker is None:
+            return iter(self._loader)
+        if worker.num_workers > 1:
+            raise RuntimeError(
+                f"This dataset is loaded by {worker.num_workers} worker processes, and each of "
+                "them would deliver every batch. Pass num_workers=0 to the DataLoader: the "
+                "iterator loads on threads of its own."
+            )
+        return self._pass_of_worker()
+
+    def _pass_of_worker(self) -> AnyIterator[Any]:
+        """One pass in a worker process, the one after those that workers began before."""
+        if not hasattr(self, "_seen_at_first"):
+            self._seen_at_first = self._iterator.total_batches_seen
+        self._iterator.reset()
+        seen = self._seen_at_first + int(self._passes) * len(self)
+        if self._iterator.total_batches_seen != seen:  # else keep the batches prepared already
+            self._iterator.total_batches_seen = seen
+        self._passes += 1
+        return map(to_torch, self._iterator.epoch())
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """Where the iterator stood when it had delivered a batch."""
+
+    state: dict[str, Any]
+    batch_indices: NDArray[Any] | None
+
+
+def _batch_indices(iterator: Any) -> NDArray[Any] | None:
+    """The iterator's, where it has such."""
+    indices: NDArray[Any] | None = getattr(iterator, "batch_indices", None)
+    return indices
+
+
+def _device(device: Any) -> Any:
+    """The torch.device; None stands for the CPU."""
+    return torch.device("cpu" if device is None else device)
+
+
+def _can_pin(stacklevel: int) -> bool:
+    """Whether there is an accelerator to pin memory for; warns where there is none."""
+    accelerator = getattr(torch, "accelerator", torch.cuda)  # before PyTorch 2.6 there was CUDA
+    if accelerator.is_available():
+        return True
+    warnings.warn(
+        "pin_memory=True has no effect: PyTorch finds no accelerator here.",
+        UserWarning,
+        stacklevel=stacklevel,
+    )
+    return False

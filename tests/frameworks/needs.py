@@ -1,0 +1,13 @@
+"""Skips a file of tests where a framework is not installed, and says how to install it."""
+
+import importlib.util
+
+import pytest
+
+
+def needs(*packages: str) -> None:
+    """Skips the calling module unless all packages are there; imports none of them."""
+    missing = [name for name in packages if importlib.util.find_spec(name) is None]
+    if missing:
+        reason = f"{', '.join(missing)} is not installed: say make frameworks"
+        pytest.skip(reason, allow_module_level=True)
