@@ -13,13 +13,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from make_data import SETS, is_made, make_dataset
+from make_data import DEMO_DATA, SETS, is_made, make_dataset
 from tqdm import tqdm
 
 from pyloader import ImageDataGenerator, ImageError
 
 BATCH_SIZE = 64
-DEMO_DATA = Path(__file__).resolve().parent.parent / "demo-data"
 HOW_TO_LAY_OUT = """\
 The demo needs one folder per class with pictures (.jpg, .png, ...) inside:
     FOLDER/train/red/car01.jpg    and the like in FOLDER/validation and FOLDER/test

@@ -26,6 +26,9 @@ MARKER = ".made-by-pyloader.json"
 SETS = {"train": 360, "validation": 80, "test": 80}
 """Pictures in each set, both classes together."""
 
+DEMO_DATA = Path(__file__).resolve().parent.parent / "demo-data"
+"""Where the demo and the other examples keep their pictures."""
+
 _SUBSAMPLINGS = ("444", "422", "420", "Gray")
 _SUBSAMPLING_SHARES = (0.35, 0.12, 0.50, 0.03)
 
@@ -83,6 +86,14 @@ def make_dataset(
     shutil.rmtree(root, ignore_errors=True)
     partial.rename(root)
     return True
+
+
+def demo_data() -> Path:
+    """The folder of the demo's pictures, made in a few seconds where it is not there yet."""
+    if not is_made(DEMO_DATA):
+        print(f"Making sample pictures in {DEMO_DATA.name}/ (only this once)", flush=True)
+        make_dataset(DEMO_DATA)
+    return DEMO_DATA
 
 
 def is_made(root: Path, *, sets: dict[str, int] | None = None, seed: int = 1) -> bool:
