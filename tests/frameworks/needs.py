@@ -1,4 +1,4 @@
-"""Skips a file of tests where a framework is not installed, and says how to install it."""
+"""Skips tests where a framework is not installed, and says how to install it."""
 
 import importlib.util
 
@@ -6,7 +6,7 @@ import pytest
 
 
 def needs(*packages: str) -> None:
-    """Skips the calling module unless all packages are there; imports none of them."""
+    """Skips the test, or the whole file that calls it, unless all are there; imports none."""
     missing = [name for name in packages if importlib.util.find_spec(name) is None]
     if missing:
         reason = f"{', '.join(missing)} is not installed: say make frameworks"
