@@ -5,15 +5,18 @@ BIN := $(VENV)/bin
 PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip --disable-pip-version-check --quiet
 BUILD_INPUTS := pyproject.toml setup.py $(shell find csrc -name '*.cpp' -o -name '*.h')
 
-.PHONY: demo test dev lint bench sanitize wheel clean
+.PHONY: demo test frameworks dev lint bench sanitize wheel clean
 
 # Streams a class folder and shows what it does. DATA=folder takes your own.
 demo: $(VENV)/built
 	$(BIN)/python examples/demo.py $(if $(DATA),--data "$(DATA)")
 
-# The whole suite, against the real Keras and Pillow.
+# The whole suite, against the real Keras and Pillow; with the other frameworks after make frameworks.
 test: $(VENV)/with-test
 	$(BIN)/python -m pytest -q $(ARGS)
+
+# PyTorch, TensorFlow, JAX and Ray beside Keras (about 2 GB), for the tests in tests/frameworks.
+frameworks: $(VENV)/with-frameworks
 
 # An editable install with every tool; again after C++ edits.
 dev: $(VENV)/with-dev
@@ -53,6 +56,14 @@ $(VENV)/built: $(VENV)/ready $(BUILD_INPUTS)
 
 $(VENV)/with-test: $(VENV)/built
 	$(PIP) install -e '.[test]'
+	@touch $@
+
+# PyTorch alone and first: a range of versions, or another package's wish, brings gigabytes of CUDA.
+# tf_keras asks for the tensorflow package, where tensorflow-cpu does.
+$(VENV)/with-frameworks: $(VENV)/with-test
+	$(PIP) install torch==2.13.0
+	$(PIP) install -e '.[test,frameworks]'
+	$(PIP) install --no-deps tf_keras
 	@touch $@
 
 $(VENV)/with-dev: $(VENV)/built
