@@ -58,7 +58,8 @@ $(VENV)/with-test: $(VENV)/built
 	$(PIP) install -e '.[test]'
 	@touch $@
 
-# PyTorch alone and first: a range of versions, or another package's wish, brings gigabytes of CUDA.
+# PyTorch first and by its version: an index that has a build without CUDA (2.13.0+cpu) installs that,
+# where another package's wish would bring the newest one and gigabytes with it.
 # tf_keras asks for the tensorflow package, where tensorflow-cpu does.
 $(VENV)/with-frameworks: $(VENV)/with-test
 	$(PIP) install torch==2.13.0

@@ -117,12 +117,12 @@ class TorchLoader:
         self._in_loop = True
         loop = self._loop
         for tensors in self._batches():
+            yield tensors
             if loop != self._loop:
                 raise RuntimeError(
                     "Another loop over this TorchLoader has begun, or a state was loaded, and a "
                     "loader delivers to one loop at a time. Make an iterator and a loader for each."
                 )
-            yield tensors
         self._in_loop = False
 
     def state_dict(self) -> dict[str, Any]:
@@ -134,9 +134,9 @@ class TorchLoader:
         Returns:
             The iterator's state.
         """
-        if self._handed_out is not None:
-            return dict(self._handed_out.state)
-        state: dict[str, Any] = self._iterator.state_dict()
+        iterator, mark = self._iterator, self._handed_out
+        state: dict[str, Any]
+        state = iterator.state_dict() if mark is None else iterator._state_at(mark.position)
         return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -156,7 +156,7 @@ class TorchLoader:
     def _take_back(self) -> None:
         """Makes the iterator forget the batch that was fetched and not handed out."""
         if self._handed_out is not None:
-            self._iterator.load_state_dict(self._handed_out.state)
+            self._iterator.load_state_dict(self.state_dict())
             self._handed_out = None
 
     def _batches(self) -> AnyIterator[Any]:
@@ -201,7 +201,7 @@ class TorchLoader:
 
     def _mark(self) -> _Mark:
         """Where the iterator stands."""
-        return _Mark(self._iterator.state_dict(), _batch_indices(self._iterator))
+        return _Mark(self._iterator._position(), _batch_indices(self._iterator))
 
 
 def as_iterable_dataset(iterator: Any) -> IterableDataset[Any]:
@@ -271,7 +271,8 @@ class _BatchDataset(IterableDataset[Any]):  # type: ignore[misc]
 class _Mark:
     """Where the iterator stood when it had delivered a batch."""
 
-    state: dict[str, Any]
+    position: Any
+    """Costs nothing to keep, where a state for each batch would cost a look at the whole order."""
     batch_indices: NDArray[Any] | None
 
 

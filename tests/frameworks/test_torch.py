@@ -201,11 +201,13 @@ def test_a_state_may_be_loaded_in_the_middle_of_a_loop(device: str) -> None:
     second = np.asarray(next(loop) and loader.batch_indices).tolist()
     loader.load_state_dict(state)
     assert loader.state_dict() == state
-    next(iter(loader))
+    new_loop = iter(loader)
+    next(new_loop)
     assert np.asarray(loader.batch_indices).tolist() == second
     with pytest.raises(RuntimeError, match="Another loop over this TorchLoader has begun"):
-        for _ in loop:
-            pass
+        next(loop)
+    indices = [i for _ in new_loop for i in np.asarray(loader.batch_indices).tolist()]
+    assert len(indices) == N - 2 * BATCH  # the old loop took none of them
 
 
 @pytest.mark.parametrize("device", DEVICES)
