@@ -15,7 +15,7 @@ demo: $(VENV)/built
 test: $(VENV)/with-test
 	$(BIN)/python -m pytest -q $(ARGS)
 
-# PyTorch, TensorFlow, JAX and Ray beside Keras (about 2 GB), for the tests in tests/frameworks.
+# PyTorch, TensorFlow, JAX and Ray beside Keras (about 3 GB), for the tests in tests/frameworks.
 frameworks: $(VENV)/with-frameworks
 
 # An editable install with every tool; again after C++ edits.
