@@ -10,6 +10,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from pyloader import ImageDataGenerator
+
 SIZE = 12
 BATCH = 4
 COUNTS = {"blue": 7, "green": 5, "red": 7}
@@ -104,3 +106,23 @@ def seed_everything(seed: int) -> None:
     """Sets all generators that Keras draws from, `random` and NumPy's global one among them."""
     keras.utils.set_random_seed(seed)
     random.seed(seed + 1)  # Keras orders batches with it; not the order of the weights' seeds
+
+
+def flow(folder: Path, **others: Any) -> Any:
+    """An iterator over the folder's pictures."""
+    return ImageDataGenerator(rescale=1 / 255).flow_from_directory(
+        folder, **options(verbose=False, **others)
+    )
+
+
+def flow_table(folder: Path, **others: Any) -> Any:
+    """An iterator over the folder's pictures in a table; its target is a picture's number."""
+    arguments = {"y_col": "number", "class_mode": "raw", "verbose": False} | others
+    return ImageDataGenerator(rescale=1 / 255).flow_from_dataframe(
+        picture_table(folder), **options(**arguments)
+    )
+
+
+def numbered_model(recorder: Recorder) -> Any:
+    """A model for `flow_table` whose steps tell the recorder which pictures they were given."""
+    return make_model(keras.layers.Dense(1), run_eagerly=True, metrics=[recorder.metric])

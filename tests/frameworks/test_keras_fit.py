@@ -50,6 +50,12 @@ def test_keras_trains_evaluates_and_predicts(backend: str) -> None:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+def test_epochs_have_their_steps_and_pictures(backend: str) -> None:
+    need("keras", backend, "pandas")
+    run_cases("steps_cases.py", KERAS_BACKEND=backend)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_every_step_learns_what_it_learns_with_keras_own_iterator(backend: str) -> None:
     need("keras", backend, "scipy")
     run_cases("parity_cases.py", KERAS_BACKEND=backend)
