@@ -52,6 +52,8 @@ class Forecast:
         self._read: tuple[Any, ...] | None = None  # state of `random` when the length was read
         self._opened: tuple[Any, ...] | None = None  # the same, at the epoch's first request
         self._sure = False
+        self._following: _Guess | None = None  # drawn when this epoch's end came into sight
+        self._runs = 0  # whole epochs in order that followed each other
         self._epoch = 0  # the last one that an order was drawn from, and ends of epochs since
         self._ends = 0
 
@@ -84,23 +86,31 @@ class Forecast:
                     going_on.append(guess._replace(made=asked))
                     self._sure = True
                     break
+        if opens or not going_on or going_on[0].order is not self._guesses[0].order:
+            self._following = None
         self._guesses = going_on or [_Guess("run", range(position, length), 1)]
         if self._guesses[0].kind == "epoch":
             self._epoch, self._ends = self._guesses[0].epoch, 0
 
-    def upcoming(self, most: int) -> list[int]:
+    def upcoming(self, most: int) -> list[int | None]:
         """What will be asked for next.
 
         Args:
             most: How many positions to tell at most.
 
         Returns:
-            Positions in the order of the requests; none while there is no sign of an order.
+            Positions in the order of the requests, and None where an epoch ends; nothing while
+            there is no sign of an order.
         """
         if not self._guesses or not self._sure:
             return []
         guess = self._guesses[0]
-        return list(guess.order[guess.made : guess.made + most])
+        steps: list[int | None] = list(guess.order[guess.made : guess.made + most])
+        if len(steps) < most and self._goes_on(guess):
+            if self._following is None:
+                self._following = self._after(guess)
+            steps += [None, *self._following.order[: most - len(steps)]]
+        return steps
 
     def epoch_ended(self, length: int) -> None:
         """Notes the end of an epoch: another one may follow in the same manner.
@@ -110,14 +120,37 @@ class Forecast:
         """
         self._ends += 1
         guess = self._guesses[0] if self._guesses else None
-        self._guesses = []
-        self._sure = guess is not None and len(guess.order) == length and guess.made in (0, length)
-        if guess is not None and self._sure:
-            self._guesses = [
-                following
-                for following in self._draw(random.getstate(), length, [self._epoch + self._ends])
-                if following.kind == guess.kind
-            ]
+        self._guesses, self._following, self._sure = [], None, False
+        if guess is None:
+            return
+        whole = len(guess.order) == length
+        if guess.made == 0 and whole:  # nobody asked for anything since the last end
+            self._guesses, self._sure = [self._after(guess, again=True)], True
+        elif guess.complete and whole:
+            if self._goes_on(guess):
+                self._guesses, self._sure = [self._after(guess)], True
+            self._runs = self._runs + 1 if guess.kind == "run" else 0
+        else:
+            self._runs = 0
+
+    def _goes_on(self, guess: _Guess) -> bool:
+        """Whether an epoch will be followed by another: only `fit` shuffles, and it often has more
+        than one; `evaluate` and `predict` go through the batches in order, and do so once."""
+        if guess.kind == "run":
+            return self._runs > 0 and guess.order[:1] == range(1)
+        return True
+
+    def _after(self, guess: _Guess, again: bool = False) -> _Guess:
+        """The order of the epoch after a guess's, or of its own again, as things stand now."""
+        length = len(guess.order)
+        if guess.kind == "epoch":
+            epoch = guess.epoch if again else guess.epoch + 1
+            return _Guess("epoch", _shuffled(random.Random(epoch), length), epoch=epoch)
+        if guess.kind == "run":
+            return _Guess("run", range(length))
+        generator = random.Random()
+        generator.setstate(random.getstate())
+        return _Guess("global", _shuffled(generator, length))
 
     def _orders(self, length: int) -> Iterator[_Guess]:
         """The orders that may have begun when the length was read last, the likeliest one first."""

@@ -221,13 +221,14 @@ class Iterator(KerasLook, Passes, Resumable):
     def on_epoch_end(self) -> None:
         """Draws a new order for `it[i]` at once; Keras calls it after an epoch."""
         with self._mutex:
-            cursor = self._cursor.epoch_end()
-            if cursor is not self._cursor:
-                self._move(cursor)
-            self._forecast.epoch_ended(cursor.batches)
             lookahead = self._lookahead
+            if lookahead is None:
+                self._cursor = self._cursor.epoch_end()
+            else:  # which may know it already
+                self._cursor = lookahead.epoch_end(self._cursor)
+            self._forecast.epoch_ended(self._cursor.batches)
             if lookahead is not None and not self._closed:
-                lookahead.expect(cursor, self._forecast.upcoming(lookahead.reach))
+                lookahead.expect(self._cursor, self._forecast.upcoming(lookahead.reach))
 
     def stats(self) -> Stats:
         """What was measured since the first batch.

@@ -87,6 +87,7 @@ class Lookahead:
         self._random = np.random.RandomState(0)  # reseeded for every batch
         self._loader: Loader = make_loader(settings, source)
         self._queue: deque[PlannedBatch] = deque()
+        self._epoch_end: tuple[Cursor | None, Cursor | None] = None, None
 
     @property
     def reach(self) -> int:
@@ -119,17 +120,19 @@ class Lookahead:
         if self._queue and not _continues(self._queue[0], cursor, None):
             self.forget()
         enough = self._enough()
-        while len(self._queue) < enough and self._append(cursor, None):
-            pass
+        while len(self._queue) < enough:
+            last = self._queue[-1].after if self._queue else cursor
+            if not self._append(last, None):
+                break
         return self._queue[0]
 
-    def item(self, cursor: Cursor, index: int, upcoming: Sequence[int]) -> PlannedBatch:
+    def item(self, cursor: Cursor, index: int, upcoming: Sequence[int | None]) -> PlannedBatch:
         """The batch at one position of the pass, with the ones that may be asked for next behind.
 
         Args:
             cursor: Where the consumer stands.
             index: Position of the batch, from 0.
-            upcoming: The positions that are expected to be asked for next, in order.
+            upcoming: As for `expect`, after this one.
 
         Returns:
             The batch, still queued; `fetch` takes it out.
@@ -143,25 +146,43 @@ class Lookahead:
             self._append(cursor, index)
         return self._queue[0]
 
-    def expect(self, cursor: Cursor, upcoming: Sequence[int]) -> None:
+    def expect(self, cursor: Cursor, upcoming: Sequence[int | None]) -> None:
         """Prepares the batches at some positions of the pass; others are dropped.
 
         Args:
             cursor: Where the consumer stands.
-            upcoming: The positions, in the order in which they will be asked for. No more are
-                prepared than is usual.
+            upcoming: The positions, in the order in which they will be asked for, with None where
+                an epoch ends in between. No more are prepared than is usual.
         """
-        queue = self._queue
-        if queue and not (
-            _continues(queue[0], cursor, upcoming[0] if upcoming else None)
-            and all(planned.item == index for planned, index in zip(queue, upcoming, strict=False))
-        ):
+        if self._queue and not self._leads_to(cursor, upcoming):
             self.forget()
-        for index in upcoming[len(queue) : self._enough()]:
-            try:
-                self._append(cursor, index)
-            except Exception:  # its own request will say so
+        enough, known = self._enough(), len(self._queue)
+        for index in upcoming:
+            if index is None:
+                cursor = self.epoch_end(cursor)
+                continue
+            if known:
+                known -= 1
+            elif len(self._queue) >= enough or not self._try_append(cursor, index):
                 break
+            cursor = self._queue[-1 - known].after
+
+    def epoch_end(self, cursor: Cursor) -> Cursor:
+        """The position after an epoch's end; the same object for the same cursor, asked twice.
+
+        Args:
+            cursor: The position before it.
+
+        Returns:
+            See `Cursor.epoch_end`.
+        """
+        if cursor.stream is None:  # depends on NumPy's global generator, as it stands now
+            return cursor.epoch_end()
+        if self._epoch_end[0] is not cursor:
+            self._epoch_end = cursor, cursor.epoch_end()
+        after = self._epoch_end[1]
+        assert after is not None
+        return after
 
     def fetch(self) -> NDArray[Any] | None:
         """Waits for the front batch and takes it out of the queue.
@@ -208,19 +229,40 @@ class Lookahead:
         enough = self.settings.depth + 1
         return enough if len(self._queue) >= enough else enough + _PLANNED_AT_ONCE
 
+    def _leads_to(self, cursor: Cursor, upcoming: Sequence[int | None]) -> bool:
+        """Whether the queue holds nothing but the first batches of some requests."""
+        if not upcoming and self._queue[0].item is None:
+            return self._queue[0].before is cursor  # prepared for `front`
+        positions = iter(upcoming)
+        for planned in self._queue:
+            index = next(positions, None)
+            if index is None:
+                cursor = self.epoch_end(cursor)
+                index = next(positions, None)
+            if index is None or not _continues(planned, cursor, index):
+                return False
+            cursor = planned.after
+        return True
+
+    def _try_append(self, cursor: Cursor, item: int) -> bool:
+        """Plans and submits one batch more; False if it cannot be: its own request will say why."""
+        try:
+            return self._append(cursor, item)
+        except Exception:
+            return False
+
     def _append(self, cursor: Cursor, item: int | None) -> bool:
         """Plans and submits one batch more; False if it is not due yet and cannot be planned."""
-        last = self._queue[-1].after if self._queue else cursor
         try:
             if item is None:
-                plan = last.next(self._drawing, self._random)
+                plan = cursor.next(self._drawing, self._random)
             else:
-                plan = last.item(item, self._drawing, self._random)
+                plan = cursor.item(item, self._drawing, self._random)
         except Exception:
             if not self._queue:
                 raise
             return False
-        self._queue.append(self._submit(last, item, plan))
+        self._queue.append(self._submit(cursor, item, plan))
         return True
 
     def _submit(self, before: Cursor, item: int | None, plan: Plan) -> PlannedBatch:

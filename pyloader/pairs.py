@@ -265,14 +265,15 @@ class PairIterator(KerasLook, Passes):
         """Draws a new order for `it[i]` at once, for both; Keras calls it after an epoch."""
         with self._mutex:
             self.images.on_epoch_end()
-            # The order of the images, in case that the masks' generator draws nothing at all.
-            self.masks._move(
-                self.masks._cursor._replace(
-                    index_array=self.images._cursor.index_array,
-                    order=self.images._cursor.order,
-                    stream=self.images._cursor.stream,
+            self.masks.on_epoch_end()
+            images, masks = self.images._cursor, self.masks._cursor
+            if not np.array_equal(np.asarray(images.index_array), np.asarray(masks.index_array)):
+                # The masks' generator draws nothing at all, or there was no batch yet.
+                self.masks._move(
+                    masks._replace(
+                        index_array=images.index_array, order=images.order, stream=images.stream
+                    )
                 )
-            )
 
     def close(self) -> None:
         """Closes both iterators. Delivered arrays stay valid; closing twice is fine."""
