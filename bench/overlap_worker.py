@@ -1,10 +1,11 @@
 """The process of one training loop: `overlap_worker.py LOADER LOOP`, JSON lines like worker.py.
 
-LOADER is pyloader or keras (its own ImageDataGenerator). LOOP is plain, `for x, y in ...`, or
-fit, Keras' fit on the backend that KERAS_BACKEND names. A step looks at its batch and sleeps for
-the rest of its time, as the CPU does while an accelerator computes. In fit that happens in the
-model's own train_step, which Keras runs uncompiled: after the batch has been handed over and
-before the next one is asked for.
+LOADER is pyloader, keras (its own ImageDataGenerator), or ready: the same batch again and again,
+which costs nothing to load, so that what is not steps then is the loop's own. LOOP is plain,
+`for x, y in ...`, or fit, Keras' fit on the backend that KERAS_BACKEND names. A step looks at its
+batch and sleeps for the rest of its time, as the CPU does while an accelerator computes. In fit
+that happens in the model's own train_step, which Keras runs uncompiled: after the batch has been
+handed over and before the next one is asked for.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ GRID = 8
 """Of every picture, one pixel in GRID x GRID enters the sum that is checked."""
 
 GENERATORS = {"pyloader": "pyloader", "keras": "keras.src.legacy.preprocessing.image"}
+
+
+READY = "ready"
 
 
 class Step:
@@ -158,12 +162,14 @@ def main() -> int:
     try:
         if kind == "fit":
             importlib.import_module("keras")
-        iterator = make_iterator(loader, settings)
+        iterator = make_iterator("pyloader" if loader == READY else loader, settings)
+        if loader == READY:
+            iterator = make_ready(iterator, kind == "fit")
     except ImportError as reason:
         reply({"unavailable": f"{type(reason).__name__}: {reason}"})
         return 0
     loop = PlainLoop(iterator) if kind == "plain" else Fit(iterator)
-    reply({"batches": len(iterator), "images": iterator.n})
+    reply({"batches": len(iterator)})
     idle_from = process.cpu_seconds()
     for line in sys.stdin:
         idle = process.cpu_seconds() - idle_from
@@ -192,6 +198,34 @@ def make_iterator(loader: str, settings: dict[str, Any]) -> Any:
         seed=settings["seed"],
         **(native if loader == "pyloader" else {}),
     )
+
+
+def make_ready(iterator: Any, in_fit: bool) -> Any:
+    """An iterator of as many batches, each of them the first one."""
+    length = len(iterator)
+    batch = next(iterator)
+    iterator.close()
+    bases: tuple[type, ...] = ()
+    if in_fit:
+        import keras
+
+        bases = (keras.utils.PyDataset,)
+        if keras.backend.backend() == "torch":  # Keras copies arrays, and no tensors
+            import torch
+
+            batch = tuple(torch.from_numpy(array) for array in batch)
+
+    class Ready(*bases):  # type: ignore[misc]
+        def __len__(self) -> int:
+            return length
+
+        def __getitem__(self, index: int) -> Any:
+            return batch
+
+        def __next__(self) -> Any:
+            return batch
+
+    return Ready()
 
 
 def batches(iterator: Any, epochs: int) -> Iterator[Any]:
