@@ -10,7 +10,7 @@ from typing import Any
 from pyloader.drawing import Drawing
 from pyloader.fingerprint import differences, mark, marks_of_settings
 from pyloader.order import Cursor
-from pyloader.state import cursor_of, position_of
+from pyloader.state import DrawnOrder, cursor_of, position_of
 
 __all__ = ["Resumable"]
 
@@ -25,6 +25,7 @@ class Resumable(ABC):
     _cursor: Cursor
     _last_batch: str
     _loaded: Cursor | None = None
+    _drawn_order: DrawnOrder | None = None
     _marks: tuple[Any, dict[str, str]] = (None, {})
 
     @abstractmethod
@@ -98,10 +99,16 @@ class Resumable(ABC):
             "batch_size": int(cursor.batch_size),
             "shuffle": bool(cursor.shuffle),
             **({} if cursor.seed is None else {"seed": int(cursor.seed)}),
-            **position_of(cursor, self._drawing()),
+            **self._describe(cursor),
             **self._dataset_marks(),
             "settings": marks_of_settings(self._all_settings()),
         }
+
+    def _describe(self, cursor: Cursor) -> dict[str, Any]:
+        """A position as plain data."""
+        if self._drawn_order is None:
+            self._drawn_order = DrawnOrder()
+        return position_of(cursor, self._drawing(), self._drawn_order)
 
     def _fingerprint(self) -> dict[str, str]:
         """What must be the same on all ranks, by name."""
@@ -109,7 +116,7 @@ class Resumable(ABC):
         settings = {
             **{name: getattr(cursor, name) for name in _PLAIN},
             "order (give every rank the same `seed`)": cursor.hidden_seed,
-            "position": position_of(cursor, self._drawing()),
+            "position": self._describe(cursor),
             **self._all_settings(),
         }
         return {**self._dataset_marks(), **{name: mark(settings[name]) for name in settings}}

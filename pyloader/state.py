@@ -19,17 +19,48 @@ from pyloader.order import Cursor
 from pyloader.stream import Stream
 from pyloader.twister import Recipe, Twister
 
-__all__ = ["cursor_of", "position_of"]
+__all__ = ["DrawnOrder", "cursor_of", "position_of"]
 
 _IN_ORDER = "in order"
 
 
-def position_of(cursor: Cursor, drawing: Drawing) -> dict[str, Any]:
+class DrawnOrder:
+    """Tells whether an order still is as it was drawn; users may write into it.
+
+    It is drawn again to compare, once; later its checksum is enough.
+    """
+
+    def __init__(self) -> None:
+        self._order: NDArray[np.int64] | None = None
+        self._checksum = 0
+
+    def is_as_drawn(self, cursor: Cursor, stream: Stream) -> bool:
+        """Whether the order of a pass is the permutation that a stream gives next.
+
+        Args:
+            cursor: A position in the pass.
+            stream: The stream.
+
+        Returns:
+            False where somebody changed it.
+        """
+        order = np.ascontiguousarray(cursor.index_array)
+        checksum = zlib.crc32(order.data)
+        if self._order is cursor.index_array:
+            return checksum == self._checksum
+        if not np.array_equal(order, stream.realise().permutation(cursor.n)):
+            return False
+        self._order, self._checksum = cursor.index_array, checksum
+        return True
+
+
+def position_of(cursor: Cursor, drawing: Drawing, drawn_order: DrawnOrder) -> dict[str, Any]:
     """Describes a position.
 
     Args:
         cursor: The position.
         drawing: What is drawn for images now.
+        drawn_order: The same object for all positions of an iterator.
 
     Returns:
         For JSON. Below 200 bytes, unless the order was assigned by hand or drawn from a generator
@@ -41,7 +72,7 @@ def position_of(cursor: Cursor, drawing: Drawing) -> dict[str, Any]:
     }
     if cursor.seed is None:
         position["hidden_seed"] = int(cursor.hidden_seed)
-    writer = _Writer(cursor, drawing)
+    writer = _Writer(cursor, drawing, drawn_order)
     if cursor.index_array is not None:
         position["order"] = writer.order()
     if cursor.stream is not None:
@@ -84,16 +115,17 @@ class _Writer:
     (A permutation of a single element draws nothing, so that nobody else needs the 1.)
     """
 
-    def __init__(self, cursor: Cursor, drawing: Drawing) -> None:
+    def __init__(self, cursor: Cursor, drawing: Drawing, drawn_order: DrawnOrder) -> None:
         self._cursor = cursor
         self._drawing = drawing
+        self._drawn_order = drawn_order
 
     def order(self) -> Any:
         """How the order of the pass comes about; the order itself where somebody changed it."""
         cursor = self._cursor
         order = np.asarray(cursor.index_array)
         if cursor.order is not None:
-            if np.array_equal(order, cursor.order.realise().permutation(cursor.n)):
+            if self._drawn_order.is_as_drawn(cursor, cursor.order):
                 return self.stream(cursor.order)
         elif np.array_equal(order, np.arange(cursor.n)):
             return _IN_ORDER

@@ -113,6 +113,19 @@ def test_an_order_changed_by_hand_is_kept(class_folders: Path) -> None:
         assert_same_batch(next(second), next(first))
 
 
+def test_a_drawn_order_that_is_written_to_is_kept_as_it_is(class_folders: Path) -> None:
+    first = _flow(class_folders, seed=2)
+    for written in (False, True, False, True):
+        next(first)
+        first.state_dict()  # has seen it as it was drawn
+        if written:
+            first.index_array[:] = first.index_array[::-1].copy()
+        second = _flow(class_folders, seed=2)
+        second.load_state_dict(json.loads(json.dumps(first.state_dict())))
+        np.testing.assert_array_equal(second.index_array, first.index_array)
+        assert_same_batch(second[3], first[3])
+
+
 def test_settings_changed_in_mid_run_are_told_from_the_old_draws(class_folders: Path) -> None:
     first = _flow(class_folders, _AUGMENTED, seed=5)
     next(first)
