@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,7 @@ class SaveIterator(keras.callbacks.Callback):  # type: ignore[misc]
             state = self._iterator.state_after(trained)
         else:
             state = self._iterator.state_dict()
-        replacement = self._path.with_name(self._path.name + ".new")
-        replacement.write_text(json.dumps(state))
-        replacement.replace(self._path)
+        descriptor, replacement = tempfile.mkstemp(prefix=self._path.name, dir=self._path.parent)
+        with os.fdopen(descriptor, "w") as file:  # of a name of its own: other ranks save too
+            json.dump(state, file)
+        os.replace(replacement, self._path)  # noqa: PTH105
