@@ -14,10 +14,10 @@ import numpy as np
 from pyloader import ImageDataGenerator
 from pyloader._pyloader import build_info
 from pyloader.arguments import INTERPOLATIONS
+from pyloader.cores import usable_cores
 from pyloader.directory_iterator import DirectoryIterator
 from pyloader.discovery import find_class_names
 from pyloader.errors import ImageError
-from pyloader.loading import usable_cores
 
 __all__ = ["main"]
 

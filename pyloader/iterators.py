@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pyloader import lifecycle, loading, shards
 from pyloader.arguments import check_count, check_last_batch
+from pyloader.cores import usable_cores
 from pyloader.discovery import IMAGE_EXTENSIONS
 from pyloader.drawing import Drawing, Drawn
 from pyloader.forecast import Forecast
@@ -300,7 +301,7 @@ class Iterator(KerasLook, Passes, Resumable):
         lookahead = self._lookahead
         if lookahead is not None and key == self._key and lookahead.source is source:
             return lookahead
-        num_threads = self._num_threads or loading.usable_cores()
+        num_threads = self._num_threads or usable_cores()
         shard = self._find_shard()
         depth = self._prefetch or loading.automatic_depth(
             num_threads, shard.largest(self._cursor.batch_size)

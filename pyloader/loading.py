@@ -23,7 +23,6 @@ __all__ = [
     "Source",
     "automatic_depth",
     "make_loader",
-    "usable_cores",
 ]
 
 Source: TypeAlias = "Sequence[str] | NDArray[Any]"
@@ -178,13 +177,6 @@ def _store_table(dtype: np.dtype[Any], rescale: float | None) -> NDArray[Any]:
             values *= rescale
         table[...] = values
     return table
-
-
-def usable_cores() -> int:
-    """Number of processor cores that this process may use, at least 1."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def automatic_depth(num_threads: int, batch_size: int) -> int:
