@@ -97,8 +97,9 @@ class Loader:
         """Counters since construction. Times are nanoseconds summed over threads:
         samples, batches, bytes_read, errors, read_ns, decode_ns, resize_ns (with the store),
         other_ns (other formats), hook_ns (preprocessing_function), idle_ns (workers without work:
-        backpressure), wait_ns (callers inside `wait`), slots (in existence), slot_bytes (held by
-        them), slots_leased (in the users' hands), num_threads, depth.
+        backpressure), cpu_ns (processor time of the workers), wait_ns (callers inside `wait`),
+        slots (in existence), slot_bytes (held by them), slots_leased (in the users' hands),
+        num_threads, depth.
         """
 
 def load_image(

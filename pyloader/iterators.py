@@ -8,6 +8,7 @@ import threading
 import time
 import warnings
 from abc import abstractmethod
+from collections import deque
 from typing import Any, TypeVar
 
 import numpy as np
@@ -124,6 +125,7 @@ class Iterator(KerasLook, Passes, Resumable):
         self._batch_indices: NDArray[np.int64] | None = None
         self._samples_delivered = 0
         self._batches_delivered = 0
+        self._batch_seconds: deque[float] = deque(maxlen=1000)
         self._first_request = 0.0
         self._last_delivery = 0.0
         self._after_fork()
@@ -243,6 +245,7 @@ class Iterator(KerasLook, Passes, Resumable):
             samples=self._samples_delivered,
             batches=self._batches_delivered,
             seconds=max(0.0, self._last_delivery - self._first_request),
+            batch_seconds=list(self._batch_seconds),
         )
 
     def close(self) -> None:
@@ -318,6 +321,7 @@ class Iterator(KerasLook, Passes, Resumable):
         )
         self._key = key
         self._samples_delivered = self._batches_delivered = 0
+        self._batch_seconds.clear()
         self._first_request = self._last_delivery = time.perf_counter()
         if self._closed:  # by another thread, too early to meet this loader
             lookahead.close()
@@ -325,6 +329,7 @@ class Iterator(KerasLook, Passes, Resumable):
 
     def _deliver(self, lookahead: Lookahead, planned: PlannedBatch) -> Any:
         """Waits for a batch and moves on. A batch that fails is passed over, as in Keras."""
+        requested = time.perf_counter()
         try:
             images = lookahead.fetch()
         except Exception:
@@ -335,7 +340,8 @@ class Iterator(KerasLook, Passes, Resumable):
         self._batch_indices = planned.ids
         self._samples_delivered += len(planned.ids)
         self._batches_delivered += 1
-        self._last_delivery = time.perf_counter()
+        self._last_delivery = delivered = time.perf_counter()
+        self._batch_seconds.append(delivered - requested)
         batch = self._make_batch(images, planned.rows, planned.drawn)
         return _weighted(batch, len(planned.ids)) if self._last_batch == "pad" else batch
 

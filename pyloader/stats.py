@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+
+from pyloader.diagnosis import limit_of
 
 __all__ = ["Stats", "make_stats"]
 
@@ -22,6 +24,8 @@ class Stats:
     """Images delivered."""
     batches: int
     """Batches delivered."""
+    prepared: int
+    """Images that workers are done with, delivered or not."""
     errors: int
     """Images that could not be loaded."""
     seconds: float
@@ -40,6 +44,8 @@ class Stats:
     """Workers in the preprocessing_function."""
     idle_seconds: float
     """Workers without work: the consumer is slower than the loader."""
+    cpu_seconds: float
+    """Processor time of the workers."""
     wait_seconds: float
     """Consumers waiting for a batch: the loader is slower than the consumer."""
     num_threads: int
@@ -52,6 +58,10 @@ class Stats:
     """Batch buffers behind arrays that are alive."""
     slot_bytes: int
     """Bytes held by all batch buffers."""
+    batch_p50: float
+    """Seconds from a request to its batch: the median of the last 1,000."""
+    batch_p99: float
+    """The same: 99 of 100 took no longer."""
 
     @property
     def images_per_second(self) -> float:
@@ -62,6 +72,11 @@ class Stats:
     def wait_per_batch(self) -> float:
         """Seconds that a consumer waited for a batch, on average."""
         return self.wait_seconds / self.batches if self.batches else 0.0
+
+    @property
+    def cpu_per_1000(self) -> float:
+        """Processor seconds of the workers for 1,000 images, 0.0 before the first one."""
+        return 1000 * self.cpu_seconds / self.prepared if self.prepared else 0.0
 
     def shares(self) -> dict[str, float]:
         """What part of the workers' time went where, in [0, 1]; all 0.0 before any work."""
@@ -76,12 +91,14 @@ class Stats:
         total = sum(parts.values())
         return {name: part / total if total else 0.0 for name, part in parts.items()}
 
-    def as_dict(self) -> dict[str, int | float]:
-        """All fields and the two rates, for JSON."""
+    def as_dict(self) -> dict[str, int | float | str]:
+        """All fields, the rates and the limit in words, for JSON."""
         return {
             **asdict(self),
             "images_per_second": self.images_per_second,
             "wait_per_batch": self.wait_per_batch,
+            "cpu_per_1000": self.cpu_per_1000,
+            "limit": limit_of(self),
         }
 
     def __str__(self) -> str:
@@ -90,7 +107,12 @@ class Stats:
             ("speed", f"{self.images_per_second:.0f} images/s over {self.seconds:.2f} s"),
             ("read", f"{self.bytes_read / 1e6:.1f} MB"),
             *((f"  time: {name}", f"{share:6.1%}") for name, share in self.shares().items()),
+            ("processor", f"{self.cpu_per_1000:.2f} s per 1000 images"),
             ("consumer waits", f"{1e3 * self.wait_per_batch:.2f} ms per batch"),
+            (
+                "request to batch",
+                f"{1e3 * self.batch_p50:.2f} ms in the median, p99 {1e3 * self.batch_p99:.2f} ms",
+            ),
             ("threads", f"{self.num_threads}"),
             ("depth", f"{self.depth} batches"),
             (
@@ -98,11 +120,19 @@ class Stats:
                 f"{self.slots} ({self.slots_leased} leased), {self.slot_bytes / 1e6:.1f} MB held",
             ),
         ]
+        rows.append(("limit", limit_of(self)))
         width = max(len(name) for name, _ in rows)
         return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
 
 
-def make_stats(counters: Mapping[str, int], *, samples: int, batches: int, seconds: float) -> Stats:
+def make_stats(
+    counters: Mapping[str, int],
+    *,
+    samples: int,
+    batches: int,
+    seconds: float,
+    batch_seconds: Sequence[float] = (),
+) -> Stats:
     """Makes a snapshot.
 
     Args:
@@ -110,6 +140,7 @@ def make_stats(counters: Mapping[str, int], *, samples: int, batches: int, secon
         samples: Images delivered.
         batches: Batches delivered.
         seconds: Wall time from the first request to the last delivery.
+        batch_seconds: Times from request to batch of the last batches.
 
     Returns:
         The snapshot.
@@ -121,6 +152,7 @@ def make_stats(counters: Mapping[str, int], *, samples: int, batches: int, secon
     return Stats(
         samples=samples,
         batches=batches,
+        prepared=count("samples"),
         errors=count("errors"),
         seconds=seconds,
         bytes_read=count("bytes_read"),
@@ -130,10 +162,21 @@ def make_stats(counters: Mapping[str, int], *, samples: int, batches: int, secon
         other_seconds=_NS * count("other_ns"),
         hook_seconds=_NS * count("hook_ns"),
         idle_seconds=_NS * count("idle_ns"),
+        cpu_seconds=_NS * count("cpu_ns"),
         wait_seconds=_NS * count("wait_ns"),
         num_threads=count("num_threads"),
         depth=count("depth"),
         slots=count("slots"),
         slots_leased=count("slots_leased"),
         slot_bytes=count("slot_bytes"),
+        batch_p50=_percentile(batch_seconds, 50),
+        batch_p99=_percentile(batch_seconds, 99),
     )
+
+
+def _percentile(values: Sequence[float], percent: int) -> float:
+    """The value that so many percent do not exceed; 0.0 of none."""
+    ordered = sorted(values)
+    if not ordered:
+        return 0.0
+    return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)]

@@ -105,7 +105,7 @@ class Loader {
         "samples"_a = s.samples, "batches"_a = s.batches, "errors"_a = s.errors,
         "bytes_read"_a = s.bytes_read, "read_ns"_a = s.read_ns, "decode_ns"_a = s.decode_ns,
         "resize_ns"_a = s.resize_ns, "other_ns"_a = s.other_ns, "hook_ns"_a = s.hook_ns,
-        "idle_ns"_a = s.idle_ns, "wait_ns"_a = s.wait_ns, "slots"_a = s.ring.slots,
+        "idle_ns"_a = s.idle_ns, "cpu_ns"_a = s.cpu_ns, "wait_ns"_a = s.wait_ns, "slots"_a = s.ring.slots,
         "slot_bytes"_a = s.ring.bytes, "slots_leased"_a = s.ring.leased,
         "num_threads"_a = s.num_threads, "depth"_a = s.depth);
   }

@@ -25,6 +25,7 @@ struct alignas(64) WorkerCounters {
   std::atomic<uint64_t> other_ns{0};
   std::atomic<uint64_t> hook_ns{0};
   std::atomic<uint64_t> idle_ns{0};
+  std::atomic<uint64_t> cpu_ns{0};  // of the worker's thread, since its start
 
   // Relaxed: a counter orders nothing, and with one writer load and store lose no update.
   static void add(std::atomic<uint64_t>& counter, uint64_t value) {

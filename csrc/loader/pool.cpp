@@ -193,6 +193,7 @@ void Pool::fill(Batch& batch, std::optional<SampleMaker>& maker, FileSource& fil
         record_failure(batch, position, std::move(status));
       }
     }
+    counters.cpu_ns.store(thread_cpu_ns(), std::memory_order_relaxed);
     finish_positions(batch, 1);
   }
 }
@@ -245,6 +246,7 @@ PoolStats Pool::stats() const {
     total.other_ns += counters->other_ns;
     total.hook_ns += counters->hook_ns;
     total.idle_ns += counters->idle_ns;
+    total.cpu_ns += counters->cpu_ns;
   }
   total.wait_ns = wait_ns_;
   total.ring = ring_->counts();

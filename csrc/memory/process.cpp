@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <time.h>
 #include <unistd.h>
 
 namespace pyloader {
@@ -13,6 +14,14 @@ void become_background_thread() {
   const sched_param priority = {};
   (void)::pthread_setschedparam(::pthread_self(), SCHED_BATCH, &priority);
 #endif
+}
+
+uint64_t thread_cpu_ns() {
+  timespec used = {};
+#if defined(CLOCK_THREAD_CPUTIME_ID)
+  if (::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used) != 0) return 0;
+#endif
+  return static_cast<uint64_t>(used.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(used.tv_nsec);
 }
 
 }  // namespace pyloader

@@ -1,0 +1,87 @@
+"""One line of stats() says what limits a run, and what would help."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pyloader import ImageDataGenerator, diagnosis
+from pyloader.stats import make_stats
+
+_S = 10**9
+
+
+def _limit(monkeypatch: pytest.MonkeyPatch, **counters: float) -> str:
+    monkeypatch.setattr(diagnosis, "usable_cores", lambda: 4)
+    counters = {"num_threads": 4, "samples": 320, **counters}
+    nanoseconds = {
+        name: int(value * _S) if name.endswith("_ns") else int(value)
+        for name, value in counters.items()
+    }
+    return str(make_stats(nanoseconds, samples=320, batches=10, seconds=10.0)).splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("counters", "expected"),
+    [
+        ({"idle_ns": 30.0, "cpu_ns": 9.5, "decode_ns": 9.0}, "the consumer, which waits 0%"),
+        ({"idle_ns": 30.0, "cpu_ns": 9.5, "decode_ns": 9.0}, "up to 4.0x"),
+        ({"wait_ns": 8.0, "cpu_ns": 39.0, "decode_ns": 35.0}, "waits 80% of its time; decoding"),
+        ({"wait_ns": 8.0, "cpu_ns": 15.0, "decode_ns": 35.0}, "share their cores"),
+        ({"wait_ns": 8.0, "cpu_ns": 15.0, "read_ns": 35.0}, "a faster disk"),
+        ({"wait_ns": 8.0, "hook_ns": 35.0}, "one at a time"),
+        ({"wait_ns": 8.0, "other_ns": 35.0}, "convert the files"),
+        ({"wait_ns": 8.0, "num_threads": 2, "decode_ns": 19.0, "cpu_ns": 19.0}, "num_threads=4"),
+    ],
+)
+def test_the_limit_is_named(
+    monkeypatch: pytest.MonkeyPatch, counters: dict[str, float], expected: str
+) -> None:
+    line = _limit(monkeypatch, **counters)
+    assert line.startswith("limit")
+    assert expected in line
+
+
+def test_nothing_is_said_too_early() -> None:
+    assert "too few" in str(make_stats({}, samples=0, batches=0, seconds=0.0))
+
+
+def test_batch_times_are_told_by_percentile() -> None:
+    times = [0.001] * 98 + [0.5, 0.9]
+    stats = make_stats({}, samples=1, batches=100, seconds=1.0, batch_seconds=times)
+    assert (stats.batch_p50, stats.batch_p99) == (0.001, 0.9)
+    assert make_stats({}, samples=1, batches=1, seconds=1.0).batch_p99 == 0.0
+
+
+def _flow(folder: Path, function: Any = None) -> Any:
+    return ImageDataGenerator(preprocessing_function=function).flow_from_directory(
+        folder, target_size=(64, 64), batch_size=3, num_threads=1, verbose=False
+    )
+
+
+def test_a_real_run_counts_processor_time_and_finds_its_slow_consumer(class_folders: Path) -> None:
+    with _flow(class_folders) as iterator:
+        for _ in range(12):
+            next(iterator)
+            time.sleep(0.02)
+        stats = iterator.stats()
+    assert 0 < stats.cpu_seconds < stats.seconds
+    assert stats.cpu_per_1000 == 1000 * stats.cpu_seconds / stats.prepared
+    assert stats.prepared >= stats.samples
+    assert stats.as_dict()["limit"].startswith("the consumer")
+    assert 0 < stats.batch_p50 <= stats.batch_p99
+
+
+def test_a_real_run_finds_its_slow_function(class_folders: Path) -> None:
+    def slow(image: np.ndarray) -> np.ndarray:
+        time.sleep(0.005)
+        return image
+
+    with _flow(class_folders, slow) as iterator:
+        for _ in range(12):
+            next(iterator)
+        assert "one at a time" in iterator.stats().as_dict()["limit"]
