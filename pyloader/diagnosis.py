@@ -13,6 +13,7 @@ __all__ = ["limit_of"]
 
 _NOT_WAITING = 0.05  # share of its time that a consumer may wait and still be what limits
 _OWN_WORK = 0.3  # share of the workers' time from which a stage is told apart
+_MOST = 0.5  # reading also takes long where threads share their cores
 _HELD_UP = 0.7  # share of its time that a working thread should have a core
 
 
@@ -38,7 +39,7 @@ def limit_of(stats: Stats) -> str:
         return found + "Python code for each image runs one at a time: make it cheaper"
     if shares["other formats"] > _OWN_WORK:
         return found + "formats other than JPEG are decoded in Python: convert the files"
-    if shares["read"] > _OWN_WORK:
+    if shares["read"] > _MOST:
         return (
             found + f"reading files takes long: a faster disk, or more than {stats.num_threads} "
             "threads"
