@@ -80,8 +80,8 @@ def agree(shard: Shard, number: int, fingerprint: Mapping[str, str], what: str) 
             "compared before, with other settings. Make a new iterator to change them"
         )
     verdict = _compare([json.loads(text) for text in texts if text is not None])
+    _stay_for_the_others(board, f"{prefix}/read")
     if verdict:
-        _stay_for_the_others(board, f"{prefix}/read")
         raise ValueError(
             f"ranks disagree about this {what}, so they would not deliver one epoch between "
             f"them: {verdict}"

@@ -48,7 +48,7 @@ class Forecast:
 
     def __init__(self) -> None:
         self._guesses: list[_Guess] = []  # the likeliest one first
-        self._asked: list[int] = []  # since the length was read before a request
+        self._asked: list[int] = []  # since the length was read before a request, or an epoch's end
         self._read: tuple[Any, ...] | None = None  # state of `random` when the length was read
         self._opened: tuple[Any, ...] | None = None  # the same, at the epoch's first request
         self._sure = False
@@ -78,8 +78,7 @@ class Forecast:
             if not guess.complete and guess.order[guess.made] == position
         ]
         self._sure = opens or bool(going_on)
-        opening = self._opened is not None and len(self._asked) <= _OPENING
-        if opens or (opening and not going_on):
+        if opens or (not going_on and 1 < len(self._asked) <= _OPENING):
             asked = len(self._asked)
             for guess in self._orders(length):
                 if list(guess.order[:asked]) == self._asked:
@@ -119,6 +118,7 @@ class Forecast:
             length: Batches of a pass.
         """
         self._ends += 1
+        self._asked, self._opened = [], None
         guess = self._guesses[0] if self._guesses else None
         self._guesses, self._following, self._sure = [], None, False
         if guess is None:

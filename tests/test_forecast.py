@@ -109,6 +109,17 @@ def test_a_look_at_one_batch_foresees_nothing_and_a_run_is_followed() -> None:
     assert forecast.upcoming(3) == []
 
 
+def test_the_order_of_keras_316_is_found_without_the_length_being_read() -> None:
+    forecast = Forecast()
+    for epoch in (1, 2):
+        order = _permutation(random.Random(epoch), 50)
+        for made, position in enumerate(order):
+            forecast.requested(position, 50)
+            if made:
+                assert forecast.upcoming(5)[:1] == (order[made + 1 : made + 2] or [None])
+        forecast.epoch_ended(50)
+
+
 def test_an_abandoned_epoch_says_nothing_about_the_next_one() -> None:
     forecast = Forecast()
     forecast.length_read()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import subprocess
 import sys
@@ -323,6 +324,47 @@ def test_several_workers_are_refused_with_advice() -> None:
     assert done.returncode == 1
     assert "RuntimeError: This dataset is loaded by 2 worker processes" in done.stderr
     assert "Pass num_workers=0 to the DataLoader" in done.stderr
+
+
+ADAPTER = """
+import sys
+sys.path.insert(0, {here!r})
+from test_torch import make_flow
+import keras, torch
+from keras.src.trainers.data_adapters.py_dataset_adapter import PyDatasetAdapter
+from pyloader import pair
+
+flow = make_flow()
+addresses = []
+make = type(flow)._make_batch
+def note(self, images, rows, drawn):
+    addresses.append(images.ctypes.data)
+    return make(self, images, rows, drawn)
+type(flow)._make_batch = note
+
+for dataset in (flow, flow.repeat(), pair(make_flow(), make_flow())):
+    addresses.clear()
+    loader = PyDatasetAdapter(dataset).get_torch_dataloader()
+    for _, batch in zip(range(3), loader):
+        images = batch[0][0] if isinstance(batch[0], (tuple, list)) else batch[0]
+        assert isinstance(images, torch.Tensor)
+        assert images.data_ptr() in addresses
+    assert isinstance(flow[0][0], __import__("numpy").ndarray)  # for everyone else
+print("same memory")
+"""
+
+
+def test_keras_on_torch_gets_the_loaders_memory() -> None:
+    pytest.importorskip("keras")
+    done = subprocess.run(
+        [sys.executable, "-c", ADAPTER.format(here=str(Path(__file__).parent))],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        env={**os.environ, "KERAS_BACKEND": "torch"},
+    )
+    assert (done.returncode, done.stdout) == (0, "same memory\n"), done.stderr
 
 
 def test_a_loader_can_be_pickled() -> None:
