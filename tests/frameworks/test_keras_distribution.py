@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from worlds import free_port, run_world_of
 
 pytest.importorskip("jax")
 pytest.importorskip("keras")
@@ -47,36 +43,12 @@ print(json.dumps([history.get("loss"), model.evaluate(iterator, verbose=0)]), fl
 """
 
 
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
 def _train(folder: Path, count: int, last_batch: str, epochs: int = 2) -> list[Any]:
     """What each of `count` processes says."""
-    port = _free_port()
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
-    running = [
-        subprocess.Popen(
-            [
-                *(sys.executable, "-c", TRAINING),
-                json.dumps([str(folder), port, count, rank, last_batch, epochs]),
-            ],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment,
-        )
-        for rank in range(count)
-    ]
-    said = []
-    for process in running:
-        printed, complaints = process.communicate()
-        assert process.returncode == 0, complaints
-        said.append(json.loads(printed.splitlines()[-1]))
-    return said
+    port = free_port()
+    arguments = [[str(folder), port, count, rank, last_batch, epochs] for rank in range(count)]
+    environment = {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    return run_world_of(TRAINING, arguments, [environment] * count)
 
 
 @pytest.mark.parametrize("last_batch", ["pad", "drop"])
