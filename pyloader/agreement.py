@@ -1,6 +1,6 @@
 """Makes sure that the ranks of one run load the same data with the same settings.
 
-They compare through the key-value store that torch.distributed or JAX keeps for its own start-up,
+They compare through the key-value store that torch.distributed, torchrun or JAX keeps for start-up,
 not with a collective: a rank that comes late or never cannot be mistaken for a step of the
 training, and the order in which ranks meet does not matter.
 """
@@ -8,6 +8,7 @@ training, and the order in which ranks meet does not matter.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -42,8 +43,8 @@ def agree(shard: Shard, number: int, fingerprint: Mapping[str, str], what: str) 
     """Waits until every rank has said what it loads, and makes sure that it is the same.
 
     Does nothing for one process, or where the processes have no store in common: that takes an
-    initialised torch.distributed or JAX whose ranks are those of the shards. Calling it again
-    with the same arguments compares the same again.
+    initialised torch.distributed or JAX whose ranks are those of the shards, or torchrun. Calling
+    it again with the same arguments compares the same again.
 
     Args:
         shard: This process's shard.
@@ -143,7 +144,7 @@ def _name_ranks(ranks: list[int]) -> str:
 
 def _find_board(shard: Shard) -> _Board | None:
     """Finds a store that the processes behind all shards share."""
-    board = _torch_board() or _jax_board()
+    board = _torch_board() or _jax_board() or _torchrun_board()
     if board is None:
         return None
     # Under a Keras distribution, several processes may have the same shard: all of them compare.
@@ -160,6 +161,30 @@ def _torch_board() -> _Board | None:
     store = None if accessor is None else accessor()
     if store is None:
         return None
+    return _board_of(store, distributed.get_rank(), distributed.get_world_size())
+
+
+def _torchrun_board() -> _Board | None:
+    """Takes the store of torchrun's agent, in a program that knows PyTorch but makes no group."""
+    distributed: Any = sys.modules.get("torch.distributed")
+    if (
+        distributed is None
+        or not distributed.is_available()
+        or os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
+    ):
+        return None
+    try:
+        address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+        rank, ranks = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+        store = distributed.TCPStore(address, port, is_master=False, wait_for_workers=False)
+    except (KeyError, ValueError, RuntimeError):
+        return None
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")  # the store outlives the workers
+    return _board_of(distributed.PrefixStore(f"pyloader/attempt {attempt}", store), rank, ranks)
+
+
+def _board_of(store: Any, rank: int, ranks: int) -> _Board:
+    """What a store of PyTorch's can do for us."""
 
     def put(key: str, value: str) -> None:
         if not store.check([key]):
@@ -172,7 +197,7 @@ def _torch_board() -> _Board | None:
         time.sleep(spell_s)
         return None
 
-    return _Board(distributed.get_rank(), distributed.get_world_size(), put, get)
+    return _Board(rank, ranks, put, get)
 
 
 def _jax_board() -> _Board | None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -95,3 +99,35 @@ def test_a_store_in_a_file_serves_too(tmp_path: Path) -> None:
     address = f"file://{tmp_path}/store"
     for said in run_world(2, {"1": {"seed": "8"}}, script=script, INIT_METHOD=address):
         assert said["errors"][0][1].endswith("rank 1 differs from rank 0 in seed")
+
+
+TORCHRUN = """
+import json, os, sys
+import torch.distributed
+from pyloader.shards import agree, find_shard
+
+shard = find_shard("auto")
+try:
+    agree(shard, 1, {"seed": "7"}, "DirectoryIterator")
+    agree(shard, 2, {"seed": str(shard.index)}, "DirectoryIterator")
+except ValueError as error:
+    with open(f"{sys.argv[1]}/rank {shard.index}", "w") as file:
+        json.dump([shard, str(error)], file)
+"""
+
+
+def test_without_a_group_ranks_of_torchrun_meet_at_its_agent(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(TORCHRUN)
+    command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    subprocess.run(
+        [sys.executable, *command, str(script), str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        check=True,
+        capture_output=True,
+        timeout=240,
+    )
+    for rank in (0, 1):
+        shard, text = json.loads((tmp_path / f"rank {rank}").read_text())
+        assert shard == [rank, 2, "environment (RANK, WORLD_SIZE)"]
+        assert text.endswith("rank 1 differs from rank 0 in seed")
