@@ -106,7 +106,7 @@ extension = Pybind11Extension(
     cxx_std=20,
     # Pillow's results depend on the rounding of every double: no fused multiply-add.
     extra_compile_args=["-O3", "-ffp-contract=off", "-fvisibility=hidden"],
-    extra_link_args=["-pthread"] if platform.system() == "Linux" else [],
+    extra_link_args=["-pthread", "-ldl"] if platform.system() == "Linux" else [],
     **libjpeg,
 )
 

@@ -67,6 +67,7 @@ class Loader:
         samplewise_std: bool = False,
         mean: NDArray[np.float64] | None = None,  # what is subtracted: (C,), or (H, W, C)
         std: NDArray[np.float64] | None = None,  # what is divided by, likewise
+        pinning: str = "off",  # off for_cuda always: page-locked slots
     ) -> None: ...
     def submit(
         self, indices: NDArray[np.int64], transforms: NDArray[np.float64] | None = None
@@ -99,6 +100,7 @@ class Loader:
         other_ns (other formats), hook_ns (preprocessing_function), idle_ns (workers without work:
         backpressure), cpu_ns (processor time of the workers), wait_ns (callers inside `wait`),
         slots (in existence), slot_bytes (held by them), slots_leased (in the users' hands),
+        slots_locked, slots_registered (page-locked by the system, with CUDA),
         num_threads, depth.
         """
 

@@ -54,6 +54,8 @@ class NumpyArrayIterator(ImageIterator):
             it. `batch_size` is that of all processes together.
         last_batch: "keep" (default), "pad" with rows of sample weight 0, or "drop": what becomes of
             the ragged end of a pass.
+        pin_memory: Whether batches lie in page-locked memory, which a GPU copies from faster; None
+            (default): where a CUDA runtime is loaded. See `stats()` for what came of it.
         verbose: Without effect: there is nothing to print. Taken by every iterator.
 
     Raises:
@@ -98,6 +100,7 @@ class NumpyArrayIterator(ImageIterator):
         prefetch: int | None = None,
         shard: ShardSpec = None,
         last_batch: str = "keep",
+        pin_memory: bool | None = None,
         verbose: bool = True,
     ) -> None:
         self._arguments = {
@@ -141,6 +144,7 @@ class NumpyArrayIterator(ImageIterator):
             prefetch=prefetch,
             shard=shard,
             last_batch=last_batch,
+            pin_memory=pin_memory,
         )
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -46,6 +46,8 @@ class ImageDataset(Iterator):
             it. `batch_size` is that of all processes together.
         last_batch: "keep" (default), "pad" with rows of sample weight 0, or "drop": what becomes of
             the ragged end of a pass.
+        pin_memory: Whether batches lie in page-locked memory, which a GPU copies from faster; None
+            (default): where a CUDA runtime is loaded. See `stats()` for what came of it.
 
     Raises:
         TypeError: `num_threads` or `prefetch` is not an integer.
@@ -77,6 +79,7 @@ class ImageDataset(Iterator):
         prefetch: int | None = None,
         shard: ShardSpec = None,
         last_batch: str = "keep",
+        pin_memory: bool | None = None,
     ) -> None:
         if batch_size is None and shard is not None:
             raise ValueError("`shard` divides batches: `batch_size` should not be None with it.")
@@ -103,6 +106,7 @@ class ImageDataset(Iterator):
             prefetch=prefetch,
             shard=shard,
             last_batch=last_batch,
+            pin_memory=pin_memory,
         )
 
     def __iter__(self) -> Generator[Any, None, None]:  # type: ignore[override]

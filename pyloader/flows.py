@@ -47,6 +47,7 @@ class Flows:
         prefetch: int | None = None,
         shard: ShardSpec = None,
         last_batch: str = "keep",
+        pin_memory: bool | None = None,
         verbose: bool = True,
     ) -> NumpyArrayIterator:
         """Makes an iterator over images in an array.
@@ -73,6 +74,8 @@ class Flows:
                 all of it. `batch_size` is that of all processes together.
             last_batch: "keep" (default), "pad" with rows of sample weight 0, or "drop": what
                 becomes of the ragged end of a pass.
+            pin_memory: Whether batches lie in page-locked memory, which a GPU copies from faster;
+                None (default): where a CUDA runtime is loaded. `stats()` says what came of it.
             verbose: Without effect: there is nothing to print.
 
         Returns:
@@ -113,6 +116,7 @@ class Flows:
             prefetch=prefetch,
             shard=shard,
             last_batch=last_batch,
+            pin_memory=pin_memory,
             verbose=verbose,
         )
 
@@ -138,6 +142,7 @@ class Flows:
         prefetch: int | None = None,
         shard: ShardSpec = None,
         last_batch: str = "keep",
+        pin_memory: bool | None = None,
         verbose: bool = True,
     ) -> DirectoryIterator:
         """Makes an iterator over the images of a folder with one subfolder per class.
@@ -167,6 +172,8 @@ class Flows:
                 all of it. `batch_size` is that of all processes together.
             last_batch: "keep" (default), "pad" with rows of sample weight 0, or "drop": what
                 becomes of the ragged end of a pass.
+            pin_memory: Whether batches lie in page-locked memory, which a GPU copies from faster;
+                None (default): where a CUDA runtime is loaded. `stats()` says what came of it.
             verbose: Whether to print how many images were found. Default True.
 
         Returns:
@@ -207,6 +214,7 @@ class Flows:
             prefetch=prefetch,
             shard=shard,
             last_batch=last_batch,
+            pin_memory=pin_memory,
             verbose=verbose,
         )
 
@@ -236,6 +244,7 @@ class Flows:
         prefetch: int | None = None,
         shard: ShardSpec = None,
         last_batch: str = "keep",
+        pin_memory: bool | None = None,
         verbose: bool = True,
         **kwargs: Any,
     ) -> DataFrameIterator:
@@ -275,6 +284,8 @@ class Flows:
                 all of it. `batch_size` is that of all processes together.
             last_batch: "keep" (default), "pad" with rows of sample weight 0, or "drop": what
                 becomes of the ragged end of a pass.
+            pin_memory: Whether batches lie in page-locked memory, which a GPU copies from faster;
+                None (default): where a CUDA runtime is loaded. `stats()` says what came of it.
             verbose: Whether to print how many images were found. Default True.
             **kwargs: Ignored as in Keras, with a warning for `has_ext`, `sort` and
                 `drop_duplicates`.
@@ -338,6 +349,7 @@ class Flows:
             prefetch=prefetch,
             shard=shard,
             last_batch=last_batch,
+            pin_memory=pin_memory,
             verbose=verbose,
         )
 

@@ -22,6 +22,7 @@ from pyloader.drawing import Drawing, Drawn
 from pyloader.forecast import Forecast
 from pyloader.integrations.keras_look import KerasLook
 from pyloader.integrations.keras_torch import for_caller
+from pyloader.labels import weighted
 from pyloader.loading import LoaderSettings, Source
 from pyloader.lookahead import Lookahead, PlannedBatch
 from pyloader.order import Cursor
@@ -58,6 +59,10 @@ class Iterator(KerasLook, Passes, Resumable):
             batch has the same number of rows, in every process, and sample weights, which are 0
             for the rows that fill it up; `batch_indices` leaves those out. "drop": a pass ends
             with its last whole batch.
+        pin_memory: Whether batches lie in page-locked memory, which a GPU copies from faster. True:
+            registered with the CUDA runtime that the program has loaded, else locked by the system
+            where it allows that; None (default): only the former; False: neither. `stats()` says
+            what came of it.
 
     Raises:
         TypeError: `num_threads`, `prefetch` or `shard` is of the wrong type.
@@ -100,6 +105,7 @@ class Iterator(KerasLook, Passes, Resumable):
         prefetch: int | None = None,
         shard: ShardSpec = None,
         last_batch: str = "keep",
+        pin_memory: bool | None = None,
     ) -> None:
         self._num_threads = check_count("num_threads", num_threads)
         self._prefetch = check_count("prefetch", prefetch)
@@ -107,6 +113,7 @@ class Iterator(KerasLook, Passes, Resumable):
         self._shard_number = 0 if shard is None else shards.next_number()
         self._shard: Shard | None = None
         self._last_batch = check_last_batch(last_batch, n, batch_size)
+        self._pinning = loading.check_pin_memory(pin_memory)
         self.workers = 1
         self.use_multiprocessing = False
         self.max_queue_size = 10
@@ -246,6 +253,7 @@ class Iterator(KerasLook, Passes, Resumable):
             batches=self._batches_delivered,
             seconds=max(0.0, self._last_delivery - self._first_request),
             batch_seconds=list(self._batch_seconds),
+            pinning=self._pinning,
         )
 
     def close(self) -> None:
@@ -310,6 +318,7 @@ class Iterator(KerasLook, Passes, Resumable):
             num_threads, shard.largest(self._cursor.batch_size)
         )
         settings, drawing = self._loader_settings(num_threads, depth), self._drawing()
+        settings = settings._replace(pinning=self._pinning)
         if lookahead is not None and lookahead.settings == settings and lookahead.source is source:
             lookahead.redraw(drawing)
             self._key = key
@@ -343,7 +352,7 @@ class Iterator(KerasLook, Passes, Resumable):
         self._last_delivery = delivered = time.perf_counter()
         self._batch_seconds.append(delivered - requested)
         batch = self._make_batch(images, planned.rows, planned.drawn)
-        return _weighted(batch, len(planned.ids)) if self._last_batch == "pad" else batch
+        return weighted(batch, len(planned.ids)) if self._last_batch == "pad" else batch
 
     def _progress(self) -> tuple[int, int]:
         cursor = self._cursor
@@ -373,21 +382,6 @@ class Iterator(KerasLook, Passes, Resumable):
                 f"this {type(self).__name__} is closed: it delivers no more batches. "
                 "Make a new one."
             )
-
-
-def _weighted(batch: Any, samples: int) -> Any:
-    """A batch with sample weights that are 0 for the rows behind its samples."""
-    if not isinstance(batch, tuple):
-        return batch  # inputs alone have no weights
-    if len(batch) == 3:
-        images, targets, weights = batch
-        weights = np.array(weights)
-    else:
-        images, targets = batch
-        rows = len(images[0] if isinstance(images, list) else images)
-        weights = np.ones(rows, dtype=np.float32)
-    weights[samples:] = 0
-    return images, targets, weights
 
 
 def _draw_hidden_seed() -> int:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-__all__ = ["class_targets"]
+__all__ = ["class_targets", "weighted"]
 
 
 def class_targets(
@@ -46,3 +46,26 @@ def class_targets(
                 target[label] = 1.0
         return targets
     return None
+
+
+def weighted(batch: Any, samples: int) -> Any:
+    """Gives a batch sample weights that are 0 for the rows behind its samples.
+
+    Args:
+        batch: Inputs; or (inputs, targets), or with weights as third.
+        samples: How many of its rows are samples.
+
+    Returns:
+        (inputs, targets, weights); inputs alone as they are, which have no weights.
+    """
+    if not isinstance(batch, tuple):
+        return batch
+    if len(batch) == 3:
+        images, targets, weights = batch
+        weights = np.array(weights)
+    else:
+        images, targets = batch
+        rows = len(images[0] if isinstance(images, list) else images)
+        weights = np.ones(rows, dtype=np.float32)
+    weights[samples:] = 0
+    return images, targets, weights

@@ -22,6 +22,7 @@ __all__ = [
     "LoaderSettings",
     "Source",
     "automatic_depth",
+    "check_pin_memory",
     "make_loader",
 ]
 
@@ -76,6 +77,8 @@ class LoaderSettings(NamedTuple):
     num_threads: int
     depth: int
     pad_to_aspect_ratio: bool = False
+    pinning: str = "off"
+    """"off", "for_cuda" or "always"; see `check_pin_memory`."""
 
 
 def make_loader(settings: LoaderSettings, source: Source) -> Loader:
@@ -147,6 +150,7 @@ def make_loader(settings: LoaderSettings, source: Source) -> Loader:
         samplewise_std=steps.samplewise_std,
         mean=_statistics(steps.mean, settings, source),
         std=_statistics(steps.divisor, settings, source),
+        pinning=settings.pinning,
     )
 
 
@@ -190,3 +194,23 @@ def automatic_depth(num_threads: int, batch_size: int) -> int:
         Depth in batches, at least 3.
     """
     return max(3, 1 + -(-2 * num_threads // max(1, batch_size)))
+
+
+def check_pin_memory(pin_memory: bool | None) -> str:
+    """Checks the argument of that name.
+
+    Args:
+        pin_memory: None, True or False.
+
+    Returns:
+        "for_cuda": pinned where it is of use, with a CUDA runtime that is loaded; "always": locked
+        by the system otherwise; or "off".
+
+    Raises:
+        TypeError: It is something else.
+    """
+    if pin_memory is None:
+        return "for_cuda"
+    if not isinstance(pin_memory, (bool, np.bool_)):
+        raise TypeError(f"`pin_memory` should be None, True or False. Received: {pin_memory!r}")
+    return "always" if pin_memory else "off"

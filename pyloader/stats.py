@@ -58,6 +58,12 @@ class Stats:
     """Batch buffers behind arrays that are alive."""
     slot_bytes: int
     """Bytes held by all batch buffers."""
+    slots_registered: int
+    """Batch buffers that are page-locked by CUDA's runtime."""
+    slots_locked: int
+    """Batch buffers that are page-locked by the system."""
+    pinning: str
+    """What was asked for: "off", "for_cuda" (where its runtime is loaded) or "always"."""
     batch_p50: float
     """Seconds from a request to its batch: the median of the last 1,000."""
     batch_p99: float
@@ -77,6 +83,16 @@ class Stats:
     def cpu_per_1000(self) -> float:
         """Processor seconds of the workers for 1,000 images, 0.0 before the first one."""
         return 1000 * self.cpu_seconds / self.prepared if self.prepared else 0.0
+
+    def _pinned(self) -> str:
+        """How the slots are page-locked, in words."""
+        if self.slots_registered:
+            return f"{self.slots_registered} slots, by CUDA"
+        if self.slots_locked:
+            return f"{self.slots_locked} slots, by the system: no CUDA runtime is loaded"
+        if not self.slots:
+            return "nothing yet"
+        return "nothing: no CUDA runtime is loaded, and the system refused (see ulimit -l)"
 
     def shares(self) -> dict[str, float]:
         """What part of the workers' time went where, in [0, 1]; all 0.0 before any work."""
@@ -120,6 +136,8 @@ class Stats:
                 f"{self.slots} ({self.slots_leased} leased), {self.slot_bytes / 1e6:.1f} MB held",
             ),
         ]
+        if self.pinning == "always" or self.slots_registered:
+            rows.append(("pinned", self._pinned()))
         rows.append(("limit", limit_of(self)))
         width = max(len(name) for name, _ in rows)
         return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
@@ -132,6 +150,7 @@ def make_stats(
     batches: int,
     seconds: float,
     batch_seconds: Sequence[float] = (),
+    pinning: str = "off",
 ) -> Stats:
     """Makes a snapshot.
 
@@ -141,6 +160,7 @@ def make_stats(
         batches: Batches delivered.
         seconds: Wall time from the first request to the last delivery.
         batch_seconds: Times from request to batch of the last batches.
+        pinning: What was asked for; see `Stats`.
 
     Returns:
         The snapshot.
@@ -169,6 +189,9 @@ def make_stats(
         slots=count("slots"),
         slots_leased=count("slots_leased"),
         slot_bytes=count("slot_bytes"),
+        slots_registered=count("slots_registered"),
+        slots_locked=count("slots_locked"),
+        pinning=pinning,
         batch_p50=_percentile(batch_seconds, 50),
         batch_p99=_percentile(batch_seconds, 99),
     )

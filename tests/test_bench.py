@@ -239,3 +239,22 @@ def test_overlap_finds_out_who_delivers_the_wrong_pictures(data):
     status, printed, _ = overlap(data, "--peers", "pyloader")
     assert status == 1
     assert "WRONG pyloader, plain, round 1: pixel_sum is" in printed
+
+
+def test_gpu_handoff_says_why_there_is_nothing_to_measure(data):
+    (data.parent / "torch.py").write_text("raise ImportError('none for this test')")
+    environment = {**os.environ, "PYTHONPATH": str(data.parent)}
+    done = subprocess.run(
+        [
+            sys.executable,
+            str(BENCH / "gpu_handoff.py"),
+            "--data",
+            str(data),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
+    assert done.returncode == 2
+    assert "nothing to measure: none for this test" in done.stderr

@@ -151,6 +151,7 @@ _POOL = [
     ("prefetch", None),
     ("shard", None),
     ("last_batch", "keep"),
+    ("pin_memory", None),
     ("verbose", True),
 ]
 

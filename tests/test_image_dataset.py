@@ -228,7 +228,13 @@ def test_parameters_are_keras_and_ours_are_keyword_only(keras_dataset: ModuleTyp
         name: value.default for name, value in ours.items() if value.kind is not value.KEYWORD_ONLY
     }
     assert list(positional.items()) == [(name, value.default) for name, value in keras.items()]
-    assert list(ours)[len(keras) :] == ["num_threads", "prefetch", "shard", "last_batch"]
+    assert list(ours)[len(keras) :] == [
+        "num_threads",
+        "prefetch",
+        "shard",
+        "last_batch",
+        "pin_memory",
+    ]
 
 
 @pytest.mark.parametrize(

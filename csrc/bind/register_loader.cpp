@@ -106,7 +106,8 @@ class Loader {
         "bytes_read"_a = s.bytes_read, "read_ns"_a = s.read_ns, "decode_ns"_a = s.decode_ns,
         "resize_ns"_a = s.resize_ns, "other_ns"_a = s.other_ns, "hook_ns"_a = s.hook_ns,
         "idle_ns"_a = s.idle_ns, "cpu_ns"_a = s.cpu_ns, "wait_ns"_a = s.wait_ns, "slots"_a = s.ring.slots,
-        "slot_bytes"_a = s.ring.bytes, "slots_leased"_a = s.ring.leased,
+        "slot_bytes"_a = s.ring.bytes, "slots_locked"_a = s.ring.locked,
+        "slots_registered"_a = s.ring.registered, "slots_leased"_a = s.ring.leased,
         "num_threads"_a = s.num_threads, "depth"_a = s.depth);
   }
 
@@ -150,12 +151,20 @@ std::vector<double> take_statistics(const py::object& object, const SampleLayout
   return {values.data(), values.data() + values.size()};
 }
 
+Pinning parse_pinning(const std::string& name) {
+  if (name == "off") return Pinning::kOff;
+  if (name == "for_cuda") return Pinning::kForCuda;
+  if (name == "always") return Pinning::kAlways;
+  throw py::value_error("unknown pinning: " + name);
+}
+
 std::unique_ptr<Loader> make_loader(
     const py::iterable& paths, py::object hooks, int height, int width,
     const std::string& color_mode, const std::string& interpolation, bool keep_aspect_ratio,
     bool channels_first, const py::array& store_table, int num_threads, int depth,
     const py::object& array, const std::string& fill_mode, double cval, int order, double rescale,
-    bool samplewise_center, bool samplewise_std, const py::object& mean, const py::object& std) {
+    bool samplewise_center, bool samplewise_std, const py::object& mean, const py::object& std,
+    const std::string& pinning) {
   if (num_threads < 1 || depth < 1) throw py::value_error("num_threads and depth must be > 0");
   if (store_table.ndim() != 1 || store_table.shape(0) != 256 || store_table.itemsize() > 16 ||
       (store_table.flags() & py::array::c_style) == 0) {
@@ -193,6 +202,7 @@ std::unique_ptr<Loader> make_loader(
                   .std = take_statistics(std, spec.layout)};
   config.num_threads = num_threads;
   config.depth = depth;
+  config.pinning = parse_pinning(pinning);
   auto foreign = std::make_shared<PythonCode>(std::move(hooks), dtype, spec.layout);
   return std::make_unique<Loader>(std::move(config), std::move(foreign), dtype);
 }
@@ -208,7 +218,7 @@ void register_loader(py::module_& module) {
            py::arg("fill_mode") = "nearest", py::arg("cval") = 0.0, py::arg("order") = 1,
            py::arg("rescale") = 0.0, py::arg("samplewise_center") = false,
            py::arg("samplewise_std") = false, py::arg("mean") = py::none(),
-           py::arg("std") = py::none())
+           py::arg("std") = py::none(), py::arg("pinning") = "off")
       .def("submit", &Loader::submit, py::arg("indices"), py::arg("transforms") = py::none())
       .def("wait", &Loader::wait, py::arg("ticket"))
       .def("cancel", &Loader::cancel)

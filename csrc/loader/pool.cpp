@@ -13,7 +13,7 @@ namespace pyloader {
 Pool::Pool(PoolConfig config, std::shared_ptr<ForeignCode> foreign)
     : config_(std::move(config)),
       foreign_(std::move(foreign)),
-      ring_(std::make_shared<Ring>(config_.depth)) {
+      ring_(std::make_shared<Ring>(config_.depth, config_.pinning)) {
   for (int i = 0; i < config_.num_threads; ++i) {
     counters_.push_back(std::make_unique<WorkerCounters>());
   }

@@ -38,6 +38,7 @@ struct PoolConfig {
   SampleSpec spec;
   int num_threads = 1;  // at least 1
   int depth = 2;        // slots filling or ready at a time, at least 1
+  Pinning pinning = Pinning::kOff;
 
   size_t samples() const { return array.data != nullptr ? array.count : paths.size(); }
 };

@@ -28,7 +28,8 @@ void SlotHandle::release() {
   leased_ = false;
 }
 
-Ring::Ring(int depth) : depth_(depth), owner_(process_id()) {
+Ring::Ring(int depth, Pinning pinning)
+    : depth_(depth), pinning_(pinning), owner_(process_id()) {
   free_.reserve(static_cast<size_t>(depth) + 2);  // giving a slot back allocates nothing
 }
 
@@ -46,14 +47,13 @@ SlotHandle Ring::acquire(size_t bytes, bool& out_of_memory) {
       free_.erase(found);
     } else if (!free_.empty()) {
       // None fits: make room for one that does.
-      counts_.bytes -= free_.back().size();
-      --counts_.slots;
+      count_slot(free_.back(), -1);
       free_.pop_back();
     }
     ++counts_.busy;  // holds the place while memory is taken without the lock
   }
   const bool fresh = handle.buffer_.data() == nullptr;
-  if (fresh) handle.buffer_ = HostBuffer::allocate(bytes);
+  if (fresh) handle.buffer_ = HostBuffer::allocate(bytes, pinning_);
   out_of_memory = handle.buffer_.data() == nullptr;
 
   std::lock_guard lock(mutex_);
@@ -61,10 +61,7 @@ SlotHandle Ring::acquire(size_t bytes, bool& out_of_memory) {
     --counts_.busy;
     return SlotHandle();
   }
-  if (fresh) {
-    ++counts_.slots;
-    counts_.bytes += handle.buffer_.size();
-  }
+  if (fresh) count_slot(handle.buffer_, 1);
   handle.ring_ = shared_from_this();
   return handle;
 }
@@ -86,10 +83,16 @@ void Ring::take_back(HostBuffer buffer, bool leased) {
   if (static_cast<int>(free_.size()) + counts_.busy < depth_ + 2) {
     free_.push_back(std::move(buffer));
   } else {
-    --counts_.slots;
-    counts_.bytes -= buffer.size();
+    count_slot(buffer, -1);
     surplus = std::move(buffer);
   }
+}
+
+void Ring::count_slot(const HostBuffer& buffer, int by) {
+  counts_.slots += by;
+  counts_.bytes = by > 0 ? counts_.bytes + buffer.size() : counts_.bytes - buffer.size();
+  if (buffer.pinned() == Pinned::kLocked) counts_.locked += by;
+  if (buffer.pinned() == Pinned::kRegistered) counts_.registered += by;
 }
 
 bool Ring::has_room() const {

@@ -20,6 +20,8 @@ struct RingCounts {
   int busy = 0;        // filling or ready
   int leased = 0;      // in the users' hands
   uint64_t bytes = 0;  // held by all slots
+  int locked = 0;      // slots locked by the system
+  int registered = 0;  // slots registered with CUDA
 };
 
 class Ring;
@@ -50,7 +52,7 @@ class SlotHandle {
 // Create with std::make_shared: handles keep their ring alive. Any thread.
 class Ring : public std::enable_shared_from_this<Ring> {
  public:
-  explicit Ring(int depth);
+  explicit Ring(int depth, Pinning pinning = Pinning::kOff);
 
   // free -> filling: a slot of at least `bytes`. An empty handle while `depth` slots are busy;
   // `out_of_memory` tells the other reason for one.
@@ -66,8 +68,10 @@ class Ring : public std::enable_shared_from_this<Ring> {
   friend class SlotHandle;
   void lease_one();
   void take_back(HostBuffer buffer, bool leased);
+  void count_slot(const HostBuffer& buffer, int by);  // with mutex_
 
   const int depth_;
+  const Pinning pinning_;
   const int owner_;  // process id
   mutable std::mutex mutex_;
   std::vector<HostBuffer> free_;  // guarded by mutex_
