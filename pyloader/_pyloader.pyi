@@ -96,12 +96,12 @@ class Loader:
     def closed(self) -> bool: ...
     def stats(self) -> dict[str, int]:
         """Counters since construction. Times are nanoseconds summed over threads:
-        samples, batches, bytes_read, errors, read_ns, decode_ns, resize_ns (with the store),
-        other_ns (other formats), hook_ns (preprocessing_function), idle_ns (workers without work:
-        backpressure), cpu_ns (processor time of the workers), wait_ns (callers inside `wait`),
-        slots (in existence), slot_bytes (held by them), slots_leased (in the users' hands),
-        slots_locked, slots_registered (page-locked by the system, with CUDA),
-        num_threads, depth.
+        samples, batches, bytes_read, jpegs_own and jpegs_libjpeg (by entropy decoder), errors,
+        read_ns, decode_ns, resize_ns (with the store), other_ns (other formats), hook_ns
+        (preprocessing_function), idle_ns (workers without work: backpressure), cpu_ns (processor
+        time of the workers), wait_ns (callers inside `wait`), slots (in existence), slot_bytes
+        (held by them), slots_leased (in the users' hands), slots_locked, slots_registered
+        (page-locked by the system, with CUDA), num_threads, depth.
         """
 
 def load_image(
@@ -131,4 +131,4 @@ def transform_image(
 
 def build_info() -> dict[str, Any]:
     """version, compiler, simd (level in use), simd_available, libjpeg_turbo (version linked at
-    build time), asserts (bool)."""
+    build time), entropy (decoder in use: own or libjpeg), asserts (bool)."""

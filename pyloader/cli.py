@@ -99,6 +99,7 @@ def _info() -> None:
         "Python": platform.python_version(),
         "NumPy": np.__version__,
         "libjpeg-turbo": build["libjpeg_turbo"],
+        "entropy": build["entropy"],
         "compiler": build["compiler"],
         "SIMD": f"{build['simd']} (available: {build['simd_available']})",
         "threads": usable_cores(),

@@ -32,6 +32,10 @@ class Stats:
     """Wall time from the first request to the last delivery."""
     bytes_read: int
     """Bytes of image files read."""
+    jpegs_own: int
+    """JPEGs decoded by pyloader's own entropy decoder."""
+    jpegs_libjpeg: int
+    """JPEGs left to libjpeg's: progressive, unusual or damaged ones."""
     read_seconds: float
     """Workers reading files."""
     decode_seconds: float
@@ -122,6 +126,7 @@ class Stats:
             ("samples", f"{self.samples} in {self.batches} batches, {self.errors} errors"),
             ("speed", f"{self.images_per_second:.0f} images/s over {self.seconds:.2f} s"),
             ("read", f"{self.bytes_read / 1e6:.1f} MB"),
+            ("JPEGs", f"{self.jpegs_own} by pyloader's decoder, {self.jpegs_libjpeg} by libjpeg's"),
             *((f"  time: {name}", f"{share:6.1%}") for name, share in self.shares().items()),
             ("processor", f"{self.cpu_per_1000:.2f} s per 1000 images"),
             ("consumer waits", f"{1e3 * self.wait_per_batch:.2f} ms per batch"),
@@ -176,6 +181,8 @@ def make_stats(
         errors=count("errors"),
         seconds=seconds,
         bytes_read=count("bytes_read"),
+        jpegs_own=count("jpegs_own"),
+        jpegs_libjpeg=count("jpegs_libjpeg"),
         read_seconds=_NS * count("read_ns"),
         decode_seconds=_NS * count("decode_ns"),
         resize_seconds=_NS * count("resize_ns"),

@@ -20,6 +20,10 @@ class ByteSource {
   // when reading failed (`status()` tells).
   virtual bool refill() = 0;
 
+  // Makes `window()` the beginning of the content again. False when it cannot be read once more
+  // (`status()` tells).
+  virtual bool rewind() = 0;
+
   virtual Status status() const { return {}; }
 
   // Bytes in all, as far as known beforehand; a file may still change.
@@ -40,6 +44,7 @@ class MemorySource final : public ByteSource {
     size_ = bytes_read_ = content.size();
   }
   bool refill() override { return false; }
+  bool rewind() override { return true; }
 };
 
 }  // namespace pyloader

@@ -16,7 +16,8 @@ py::dict build_info() {
   return py::dict("version"_a = PYLOADER_VERSION, "compiler"_a = __VERSION__,
                   "simd"_a = simd_level_name(simd_level()),
                   "simd_available"_a = simd_level_name(available_simd_level()),
-                  "libjpeg_turbo"_a = libjpeg_turbo_version(), "asserts"_a = asserts);
+                  "libjpeg_turbo"_a = libjpeg_turbo_version(), 
+                  "entropy"_a = entropy_decoder_name(entropy_decoder()), "asserts"_a = asserts);
 }
 
 }  // namespace

@@ -103,7 +103,8 @@ class Loader {
     const PoolStats s = pool_->stats();
     return py::dict(
         "samples"_a = s.samples, "batches"_a = s.batches, "errors"_a = s.errors,
-        "bytes_read"_a = s.bytes_read, "read_ns"_a = s.read_ns, "decode_ns"_a = s.decode_ns,
+        "bytes_read"_a = s.bytes_read, "jpegs_own"_a = s.jpegs_own,
+        "jpegs_libjpeg"_a = s.jpegs_libjpeg, "read_ns"_a = s.read_ns, "decode_ns"_a = s.decode_ns,
         "resize_ns"_a = s.resize_ns, "other_ns"_a = s.other_ns, "hook_ns"_a = s.hook_ns,
         "idle_ns"_a = s.idle_ns, "cpu_ns"_a = s.cpu_ns, "wait_ns"_a = s.wait_ns, "slots"_a = s.ring.slots,
         "slot_bytes"_a = s.ring.bytes, "slots_locked"_a = s.ring.locked,

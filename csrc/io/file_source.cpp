@@ -75,6 +75,17 @@ bool FileSource::refill() {
   return filled > 0;
 }
 
+bool FileSource::rewind() {
+  if (descriptor_ < 0) return status_.ok();  // all of it is in the window, and stays there
+  at_end_ = false;
+  status_ = {};
+  if (::lseek(descriptor_, 0, SEEK_SET) != 0) {
+    status_ = system_failure(errno);
+    return false;
+  }
+  return refill();
+}
+
 Status read_all(ByteSource& source, size_t limit, std::vector<uint8_t>& content) {
   do {
     const auto window = source.window();

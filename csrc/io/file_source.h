@@ -27,6 +27,7 @@ class FileSource final : public ByteSource {
   // window.
   Status open(const char* path);
   bool refill() override;
+  bool rewind() override;
   Status status() const override { return status_; }
   void close();
 

@@ -41,19 +41,40 @@ bool promises_too_much(const jpeg_decompress_struct& info, uint64_t file_bytes) 
   return blocks * DCTSIZE2 * sizeof(JCOEF) > kUnquestionedCoefficients && file_bytes < blocks / 8;
 }
 
+// What the planes' memory depends on.
+struct Frame {
+  Size size;
+  int components = 0;
+  int h = 0, v = 0;
+  friend bool operator==(const Frame&, const Frame&) = default;
+};
+
+Frame frame_of(const jpeg_decompress_struct& info) {
+  return {.size = {static_cast<int>(info.image_width), static_cast<int>(info.image_height)},
+          .components = info.num_components,
+          .h = info.max_h_samp_factor,
+          .v = info.max_v_samp_factor};
+}
+
 }  // namespace
 
 struct JpegDecoder::State {
-  explicit State(SimdLevel level) : planes(level) {}
+  State(SimdLevel level, EntropyDecoder wanted_entropy)
+      : entropy(wanted_entropy), planes(level), scan(level) {}
+
+  const EntropyDecoder entropy;
 
   jpeg_decompress_struct info = {};
   LibjpegErrors errors = {};
   LibjpegSource source = {};
   bool created = false;
   bool started = false;
+  Frame frame;
   bool use_planes = false;
+  bool use_scan = false;  // our own decoder reads the planes; libjpeg has not started
   std::span<const uint8_t> wanted;
   PlaneReader planes;
+  ScanDecoder scan;
   Scratch scanlines;
   std::vector<uint8_t*> scanline_rows;
   std::vector<const uint8_t*> rows;
@@ -61,6 +82,9 @@ struct JpegDecoder::State {
   Status read_header(ByteSource& bytes, JpegHeader& header);
   Status choose_output(const ByteSource& bytes, JpegHeader& header);
   Status start();
+  Status start_libjpeg();
+  Status hand_over();
+  Status read_group(bool samples);
   Status read_from_planes();
   Status read_scanlines();
   Status skip_planes();
@@ -75,14 +99,15 @@ bool looks_like_jpeg(std::span<const uint8_t> content) {
 #define PYLOADER_STRING(x) PYLOADER_QUOTE(x)
 const char* libjpeg_turbo_version() { return PYLOADER_STRING(LIBJPEG_TURBO_VERSION); }
 
-JpegDecoder::JpegDecoder(SimdLevel level) : state_(std::make_unique<State>(level)) {}
+JpegDecoder::JpegDecoder(SimdLevel level, EntropyDecoder entropy)
+    : state_(std::make_unique<State>(level, entropy)) {}
 
 JpegDecoder::~JpegDecoder() { close(); }
 
 void JpegDecoder::close() {
   State& s = *state_;
   if (s.created) jpeg_destroy_decompress(&s.info);
-  s.created = s.started = false;
+  s.created = s.started = s.use_scan = false;
   s.planes.trim();
   s.scanlines.shrink_to(kKeptScratch);
 }
@@ -146,12 +171,22 @@ Status JpegDecoder::State::choose_output(const ByteSource& bytes, JpegHeader& he
                                          " components are not supported"};
   }
   use_planes = PlaneReader::supports(info);
+  frame = frame_of(info);
   return {};
 }
 
 Status JpegDecoder::State::start() {
   if (use_planes) {
     planes.begin(info);
+    if (entropy == EntropyDecoder::kOwn) {
+      const jpeg_source_mgr& at = source.manager;
+      use_scan = scan.begin(info, *source.bytes, {at.next_input_byte, at.bytes_in_buffer});
+    }
+    // Reading tables takes no bytes, and a scan that is refused was not begun.
+    if (use_scan) {
+      started = true;
+      return {};
+    }
   } else {
     const size_t bytes_per_pixel = info.num_components == 1 ? 1 : 4;
     const size_t stride = align_up(info.image_width * bytes_per_pixel + kRowSlack);
@@ -162,6 +197,10 @@ Status JpegDecoder::State::start() {
       memory += stride;
     }
   }
+  return start_libjpeg();
+}
+
+Status JpegDecoder::State::start_libjpeg() {
   bool enough = false;
   auto step = [&] { enough = jpeg_start_decompress(&info) != FALSE; };
   if (!guarded(errors, step)) return damaged(errors);
@@ -170,13 +209,51 @@ Status JpegDecoder::State::start() {
   return {};
 }
 
+// Note [handing over]: what our own decoder refuses, libjpeg decodes from the file's beginning, up to
+// where we were. The rows that were passed on already are libjpeg's too: they lie before the point
+// where ours gave up.
+Status JpegDecoder::State::hand_over() {
+  ByteSource& bytes = *source.bytes;
+  const int groups = planes.groups_read(), next_row = planes.next_row();
+  use_scan = false;
+  jpeg_destroy_decompress(&info);
+  created = started = false;
+  if (!bytes.rewind()) {
+    if (Status status = bytes.status(); !status.ok()) return status;
+    return {StatusCode::kReadFailed, "it could not be read a second time"};
+  }
+  const Frame before = frame;
+  JpegHeader header;
+  if (Status status = read_header(bytes, header); !status.ok()) return status;
+  if (Status status = choose_output(bytes, header); !status.ok()) return status;
+  if (!use_planes || !(frame == before)) {
+    return {StatusCode::kReadFailed, "it changed while it was read"};
+  }
+  planes.begin(info);
+  if (Status status = start_libjpeg(); !status.ok()) return status;
+  while (planes.groups_read() < groups) {
+    if (Status status = read_group(false); !status.ok()) return status;
+  }
+  planes.resume(next_row);
+  return {};
+}
+
+Status JpegDecoder::State::read_group(bool samples) {
+  if (use_scan) {
+    if (planes.read_planes(scan, samples)) return {};
+    if (Status status = hand_over(); !status.ok()) return status;
+  }
+  bool progress = false;
+  auto step = [&] { progress = planes.read_planes(info); };
+  if (!guarded(errors, step)) return damaged(errors);
+  if (!progress) return truncated(*source.bytes);
+  return {};
+}
+
 Status JpegDecoder::State::read_from_planes() {
   rows.clear();
   while (rows.empty() && !planes.done()) {
-    bool progress = false;
-    auto step = [&] { progress = planes.read_planes(info); };
-    if (!guarded(errors, step)) return damaged(errors);
-    if (!progress) return truncated(*source.bytes);
+    if (Status status = read_group(planes.next_group_matters(wanted)); !status.ok()) return status;
     planes.convert(wanted, rows);
   }
   return {};
@@ -212,14 +289,15 @@ Status JpegDecoder::read(RowBand& band) {
   return {};
 }
 
+EntropyDecoder JpegDecoder::decoded_by() const {
+  return state_->use_scan ? EntropyDecoder::kOwn : EntropyDecoder::kLibjpeg;
+}
+
 void JpegDecoder::want(std::span<const uint8_t> rows) { state_->wanted = rows; }
 
 Status JpegDecoder::State::skip_planes() {
   while (!planes.all_read()) {
-    bool progress = false;
-    auto step = [&] { progress = planes.read_planes(info); };
-    if (!guarded(errors, step)) return damaged(errors);
-    if (!progress) return truncated(*source.bytes);
+    if (Status status = read_group(false); !status.ok()) return status;
   }
   return {};
 }
@@ -235,6 +313,10 @@ Status JpegDecoder::finish() {
   State& s = *state_;
   if (Status status = s.use_planes ? s.skip_planes() : s.skip_scanlines(); !status.ok()) {
     return status;
+  }
+  if (s.use_scan) {
+    if (s.scan.ended_cleanly()) return {};
+    if (Status status = s.hand_over(); !status.ok()) return status;
   }
   // A file that ends right after its last row is accepted: the result is not looked at.
   auto step = [&] { (void)jpeg_finish_decompress(&s.info); };

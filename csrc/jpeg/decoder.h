@@ -35,12 +35,22 @@ struct RowBand {
   int count = 0;                         // 0 after the last row
 };
 
+// Who decodes the entropy-coded data of sequential Huffman files: libjpeg, or a decoder of our own
+// that hands over to libjpeg whatever is unusual or damaged. Both give the same pixels and verdicts.
+enum class EntropyDecoder { kLibjpeg, kOwn };
+
+// The one in use: our own, unless the environment variable PYLOADER_ENTROPY says libjpeg or the
+// libjpeg of this process gives other pixels than ours. Decided once per process.
+EntropyDecoder entropy_decoder();
+
+const char* entropy_decoder_name(EntropyDecoder decoder);
+
 // One per worker, one thread; reused from file to file. Memory grows with the width of an image;
 // with its height only for progressive and multi-scan files, whose coefficients libjpeg must hold.
 // Nothing of one file reaches the next.
 class JpegDecoder {
  public:
-  explicit JpegDecoder(SimdLevel level);
+  explicit JpegDecoder(SimdLevel level, EntropyDecoder entropy = entropy_decoder());
   ~JpegDecoder();
   JpegDecoder(const JpegDecoder&) = delete;
   JpegDecoder& operator=(const JpegDecoder&) = delete;
@@ -59,6 +69,9 @@ class JpegDecoder {
   // The rest of the file, where a verdict may still change. Rows not read yet are decoded as far as
   // the verdict needs it.
   Status finish();
+
+  // Who has decoded the file so far.
+  EntropyDecoder decoded_by() const;
 
   // Ends a file at any point. Safe to call twice.
   void close();

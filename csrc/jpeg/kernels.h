@@ -4,13 +4,27 @@
 // Rows may be read and written kRowSlack bytes past their end.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "base/cpu.h"
 
 namespace pyloader {
 
+// Quantisation of one component, in natural order. Coefficients beyond a limit, which no encoder
+// writes, are where implementations of the DCT begin to differ.
+struct Dequantiser {
+  alignas(64) int16_t factors[64];
+  alignas(64) int16_t limits[64];
+};
+
 struct JpegKernels {
+  // Dequantises and transforms `count` blocks that lie side by side: the accurate integer DCT, the
+  // same samples as libjpeg's. `extents` has for each block the zig-zag position behind its last
+  // coefficient, 1 at least. Writes 8 rows of whole blocks, and up to 8 bytes more. False when a
+  // value left the range in which every libjpeg gives the same: the samples are then worthless.
+  bool (*inverse_dct)(const int16_t* blocks, const uint8_t* extents, int count,
+                      const Dequantiser& dequantiser, uint8_t* out, ptrdiff_t stride);
   // Twice the width: `count` (at least 1) samples to 2 * count.
   void (*upsample_h2v1)(const uint8_t* row, int count, uint8_t* out);
   // Twice the width of one output row between two chroma rows, `near` weighing 3, `far` 1. `sums`
@@ -25,6 +39,13 @@ struct JpegKernels {
 };
 
 const JpegKernels& jpeg_kernels(SimdLevel level);
+
+bool inverse_dct_scalar(const int16_t* blocks, const uint8_t* extents, int count,
+                        const Dequantiser& dequantiser, uint8_t* out, ptrdiff_t stride);
+#if defined(__x86_64__)
+bool inverse_dct_avx2(const int16_t* blocks, const uint8_t* extents, int count,
+                      const Dequantiser& dequantiser, uint8_t* out, ptrdiff_t stride);
+#endif
 
 extern const JpegKernels kScalarJpegKernels;
 #if defined(__x86_64__)

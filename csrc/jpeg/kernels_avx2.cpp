@@ -131,6 +131,7 @@ PYLOADER_AVX2 void color_from_ycc(const uint8_t* y, const uint8_t* cb, const uin
 }  // namespace
 
 const JpegKernels kAvx2JpegKernels = {
+    .inverse_dct = inverse_dct_avx2,
     .upsample_h2v1 = upsample_h2v1,
     .upsample_h2v2 = upsample_h2v2,
     .upsample_h1v2 = upsample_h1v2,

@@ -50,6 +50,7 @@ void color_from_ycc(const uint8_t* y, const uint8_t* cb, const uint8_t* cr, int 
 }  // namespace
 
 const JpegKernels kScalarJpegKernels = {
+    .inverse_dct = inverse_dct_scalar,
     .upsample_h2v1 = upsample_h2v1,
     .upsample_h2v2 = upsample_h2v2,
     .upsample_h1v2 = upsample_h1v2,

@@ -1,6 +1,7 @@
 #include "jpeg/plane_reader.h"
 
 #include <algorithm>
+#include <array>
 
 #include "base/pixels.h"
 
@@ -14,6 +15,9 @@ int half_up(int value) { return (value + 1) / 2; }
 }  // namespace
 
 bool PlaneReader::supports(const jpeg_decompress_struct& info) {
+  if (info.num_components == 1) {
+    return info.jpeg_color_space == JCS_GRAYSCALE && info.max_v_samp_factor <= 2;
+  }
   if (info.num_components != 3 || info.jpeg_color_space != JCS_YCbCr) return false;
   const jpeg_component_info* parts = info.comp_info;
   const int wide = parts[0].h_samp_factor, tall = parts[0].v_samp_factor;
@@ -29,7 +33,8 @@ void PlaneReader::begin(jpeg_decompress_struct& info) {
   info.raw_data_out = TRUE;
   width_ = static_cast<int>(info.image_width);
   height_ = static_cast<int>(info.image_height);
-  wide_ = info.comp_info[0].h_samp_factor == 2;
+  count_ = info.num_components;
+  wide_ = count_ == 3 && info.comp_info[0].h_samp_factor == 2;
   tall_ = info.comp_info[0].v_samp_factor == 2;
   chroma_width_ = wide_ ? half_up(width_) : width_;
   chroma_height_ = tall_ ? half_up(height_) : height_;
@@ -67,7 +72,7 @@ void PlaneReader::begin(jpeg_decompress_struct& info) {
 bool PlaneReader::read_planes(jpeg_decompress_struct& info) {
   JSAMPROW rows[3][2 * kGroup];
   JSAMPARRAY planes[3] = {rows[0], rows[1], rows[2]};
-  for (int c = 0; c < 3; ++c) {
+  for (int c = 0; c < count_; ++c) {
     const int group_rows = planes_[c].group_rows;
     for (int r = 0; r < group_rows; ++r) rows[c][r] = planes_[c].row(groups_read_ * group_rows + r);
   }
@@ -75,6 +80,28 @@ bool PlaneReader::read_planes(jpeg_decompress_struct& info) {
   if (jpeg_read_raw_data(&info, planes, wanted) == 0) return false;
   ++groups_read_;
   return true;
+}
+
+bool PlaneReader::read_planes(ScanDecoder& scan, bool samples) {
+  std::array<PlaneTarget, 3> targets;
+  for (int c = 0; c < count_; ++c) {
+    const Plane& plane = planes_[c];
+    targets[static_cast<size_t>(c)] = {plane.row(groups_read_ * plane.group_rows), plane.stride};
+  }
+  if (!scan.decode_group(targets, samples)) return false;
+  ++groups_read_;
+  return true;
+}
+
+bool PlaneReader::next_group_matters(std::span<const uint8_t> wanted) const {
+  if (wanted.empty()) return true;
+  // Rows just above and below are interpolated from this group's chroma too.
+  const int reach = count_ == 3 && tall_ ? 1 : 0;
+  const int rows = planes_[0].group_rows;
+  const int first = std::max(groups_read_ * rows - reach, 0);
+  const int end = std::min((groups_read_ + 1) * rows + reach, height_);
+  const auto begin = wanted.begin();
+  return std::any_of(begin + first, begin + end, [](uint8_t row) { return row != 0; });
 }
 
 void PlaneReader::convert_row(int y, uint8_t* out) {
@@ -107,11 +134,15 @@ void PlaneReader::convert(std::span<const uint8_t> wanted, std::vector<const uin
   // A row between two chroma rows waits for the lower one.
   const int chroma_read = std::min(groups_read_ * kGroup, chroma_height_);
   int end = std::min(groups_read_ * planes_[0].group_rows, height_);
-  if (tall_ && chroma_read < chroma_height_) end = std::min(end, 2 * chroma_read - 1);
+  if (count_ == 3 && tall_ && chroma_read < chroma_height_) end = std::min(end, 2 * chroma_read - 1);
   uint8_t* out = pixels_;
   for (; next_row_ < end; ++next_row_) {
     if (!wanted.empty() && wanted[static_cast<size_t>(next_row_)] == 0) {
       rows.push_back(nullptr);
+      continue;
+    }
+    if (count_ == 1) {
+      rows.push_back(planes_[0].row(next_row_));
       continue;
     }
     convert_row(next_row_, out);

@@ -1,4 +1,4 @@
-// YCbCr images from libjpeg's raw planes: upsampling and colour conversion of our own, on rows that
+// Gray and YCbCr images from raw planes, libjpeg's or our own: upsampling and colour conversion of our own, on rows that
 // stay in the cache. The same bytes as libjpeg's, in a fraction of the time. Private to jpeg/.
 #pragma once
 
@@ -9,6 +9,7 @@
 #include "base/scratch.h"
 #include "jpeg/kernels.h"
 #include "jpeg/libjpeg.h"
+#include "jpeg/scan_decoder.h"
 
 namespace pyloader {
 
@@ -17,16 +18,29 @@ class PlaneReader {
  public:
   explicit PlaneReader(SimdLevel level) : kernels_(jpeg_kernels(level)) {}
 
-  // Whether this file's sampling is one of 4:4:4, 4:2:2, 4:4:0 and 4:2:0 in YCbCr. Other files go
-  // through libjpeg's own scanlines. After jpeg_read_header.
+  // Whether this file is gray, or its sampling one of 4:4:4, 4:2:2, 4:4:0 and 4:2:0 in YCbCr. Other
+  // files go through libjpeg's own scanlines. After jpeg_read_header.
   static bool supports(const jpeg_decompress_struct& info);
 
-  // Before jpeg_start_decompress: asks libjpeg for planes, takes memory. Throws std::bad_alloc.
+  // After jpeg_read_header and before jpeg_start_decompress: asks libjpeg for planes, takes memory.
+  // Throws std::bad_alloc.
   void begin(jpeg_decompress_struct& info);
 
   // Inside the wall, after jpeg_start_decompress: reads the planes of the next row of MCUs. False
   // when libjpeg has no more bytes.
   bool read_planes(jpeg_decompress_struct& info);
+
+  // The same from a decoder of our own; `samples` false: only to get past them.
+  bool read_planes(ScanDecoder& scan, bool samples);
+
+  // Whether wanted rows depend on the next row of MCUs.
+  bool next_group_matters(std::span<const uint8_t> wanted) const;
+
+  // Rows of MCUs read so far, and rows of pixels passed on. `resume` goes back to such a state once
+  // the planes were begun and read again.
+  int groups_read() const { return groups_read_; }
+  int next_row() const { return next_row_; }
+  void resume(int next_row) { next_row_ = next_row; }
 
   // Outside the wall: pixels of all rows that are complete. `rows` gets a pointer per row, null for
   // rows whose byte in `wanted` (where given) is 0. At least one row after two `read_planes`.
@@ -53,6 +67,7 @@ class PlaneReader {
   Scratch scratch_;
   int width_ = 0;
   int height_ = 0;
+  int count_ = 0;      // planes
   bool wide_ = false;  // chroma has half the columns
   bool tall_ = false;  // chroma has half the rows
   int chroma_width_ = 0;

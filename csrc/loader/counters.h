@@ -19,6 +19,8 @@ struct alignas(64) WorkerCounters {
   std::atomic<uint64_t> samples{0};
   std::atomic<uint64_t> errors{0};
   std::atomic<uint64_t> bytes_read{0};
+  std::atomic<uint64_t> jpegs_own{0};      // by the entropy decoder of our own
+  std::atomic<uint64_t> jpegs_libjpeg{0};  // by libjpeg's
   std::atomic<uint64_t> read_ns{0};
   std::atomic<uint64_t> decode_ns{0};
   std::atomic<uint64_t> resize_ns{0};

@@ -240,6 +240,8 @@ PoolStats Pool::stats() const {
     total.samples += counters->samples;
     total.errors += counters->errors;
     total.bytes_read += counters->bytes_read;
+    total.jpegs_own += counters->jpegs_own;
+    total.jpegs_libjpeg += counters->jpegs_libjpeg;
     total.read_ns += counters->read_ns;
     total.decode_ns += counters->decode_ns;
     total.resize_ns += counters->resize_ns;

@@ -53,6 +53,7 @@ struct Fetched {
 
 struct PoolStats {
   uint64_t samples = 0, batches = 0, errors = 0, bytes_read = 0;
+  uint64_t jpegs_own = 0, jpegs_libjpeg = 0;
   uint64_t read_ns = 0, decode_ns = 0, resize_ns = 0, other_ns = 0, hook_ns = 0, idle_ns = 0;
   uint64_t cpu_ns = 0;
   uint64_t wait_ns = 0;

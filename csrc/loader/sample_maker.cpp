@@ -76,6 +76,8 @@ Status SampleMaker::make(ByteSource& source, const double* transform, uint8_t* d
   if (source.window().empty()) return {StatusCode::kBadImage, "the file is empty"};
   if (looks_like_jpeg(source.window())) {
     Status status = make_jpeg(source, destination, counters);
+    const bool own = decoder_.decoded_by() == EntropyDecoder::kOwn;
+    WorkerCounters::add(own ? counters.jpegs_own : counters.jpegs_libjpeg, 1);
     decoder_.close();
     trim();
     return status;

@@ -146,7 +146,7 @@ std::vector<uint8_t> make_jpeg(const JpegRecipe& recipe) {
 }
 
 ChoppedSource::ChoppedSource(std::span<const uint8_t> content, size_t window)
-    : rest_(content), step_(window) {
+    : content_(content), rest_(content), step_(window) {
   size_ = content.size();
   refill();
 }
@@ -160,6 +160,11 @@ bool ChoppedSource::refill() {
   window_ = {block_.get(), count};
   bytes_read_ += count;
   return true;
+}
+
+bool ChoppedSource::rewind() {
+  rest_ = content_;
+  return refill();
 }
 
 ExactCopy::ExactCopy(std::span<const uint8_t> content)

@@ -77,8 +77,10 @@ class ChoppedSource final : public ByteSource {
  public:
   ChoppedSource(std::span<const uint8_t> content, size_t window);
   bool refill() override;
+  bool rewind() override;
 
  private:
+  std::span<const uint8_t> content_;
   std::span<const uint8_t> rest_;
   size_t step_;
   std::unique_ptr<uint8_t[]> block_;
