@@ -1,5 +1,7 @@
 #include "jpeg/huffman.h"
 
+#include <algorithm>
+
 namespace pyloader {
 
 bool SymbolTable::build(const HuffmanCode& code) {
@@ -74,9 +76,20 @@ uint64_t pack(unsigned length, unsigned run, unsigned move, unsigned first_lengt
 bool AcTable::build(const HuffmanCode& from) {
   code = from;
   if (!symbols.build(from)) return false;
+  // The code at each index, found once; patterns are in the order of their codes.
+  std::array<SymbolTable::Symbol, size_t{1} << kAcIndexBits> first_symbols;
+  for (size_t i = 0; i < first_symbols.size();) {
+    const auto bits = static_cast<uint32_t>(i << (16 - kAcIndexBits));
+    const SymbolTable::Symbol symbol = symbols.find(bits);
+    const bool is_short = symbol.length != 0 && symbol.length <= kAcIndexBits;
+    const size_t same = is_short ? size_t{1} << (kAcIndexBits - symbol.length) : 1;
+    std::fill_n(first_symbols.begin() + static_cast<ptrdiff_t>(i), same, symbol);
+    i += same;
+  }
+  constexpr uint32_t kMask = (1 << kAcIndexBits) - 1;
   for (uint32_t i = 0; i < entries.size(); ++i) {
     const uint64_t bits = uint64_t{i} << (64 - kAcIndexBits);
-    const SymbolTable::Symbol symbol = symbols.find(static_cast<uint32_t>(bits >> 48));
+    const SymbolTable::Symbol symbol = first_symbols[i];
     const Step first = step_of(symbol, bits, kAcIndexBits);
     if (!first.known) {
       // The slow way gets the symbol when its code is here. Both values go to the sink.
@@ -89,8 +102,8 @@ bool AcTable::build(const HuffmanCode& from) {
       continue;
     }
     const uint64_t rest = bits << first.length;
-    const Step second = step_of(symbols.find(static_cast<uint32_t>(rest >> 48)), rest,
-                                kAcIndexBits - first.length);
+    const Step second =
+        step_of(first_symbols[i << first.length & kMask], rest, kAcIndexBits - first.length);
     const unsigned move = first.run + 1;
     if (!second.known) {
       entries[i] = pack(first.length, first.run, move, first.length, first.value, first.value);

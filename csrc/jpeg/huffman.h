@@ -49,9 +49,9 @@ class SymbolTable {
 
 // The value of `size` bits at the top of 64, as JPEG writes it: a leading 0 means negative.
 inline int value_of(uint64_t bits, int size) {
-  if (size == 0) return 0;
-  const int value = static_cast<int>(bits >> (64 - size));
-  return value >> (size - 1) != 0 ? value : value - (1 << size) + 1;
+  const int value = static_cast<int>(bits >> 1 >> (63 - size));
+  const int negative = static_cast<int>(static_cast<int64_t>(~bits) >> 63);  // all ones or zero
+  return value + (negative & (1 - (1 << size)));
 }
 
 inline constexpr int kDcIndexBits = 9;

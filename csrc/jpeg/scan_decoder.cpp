@@ -48,18 +48,26 @@ uint64_t load_big_endian(const uint8_t* at) {
   return value;
 }
 
+// Sixteen bytes each: a memset of a whole block becomes a slow string instruction.
+void clear_block(int16_t* block) {
+  using Vector [[gnu::vector_size(16), gnu::may_alias]] = int16_t;
+  for (int i = 0; i < 64; i += 8) *reinterpret_cast<Vector*>(block + i) = Vector{};
+}
+
 // At least 56 bits.
 template <class Bits>
-inline void refill(Bits& b) {
+[[gnu::always_inline]] inline Bits refilled(Bits b) {
   b.bits |= load_big_endian(b.at) >> b.count;
   b.at += (63 - b.count) >> 3;
   b.count |= 56;
+  return b;
 }
 
 template <class Bits>
-inline void consume(Bits& b, unsigned length) {
+[[gnu::always_inline]] inline Bits without(Bits b, unsigned length) {
   b.bits <<= length;
   b.count -= length;
+  return b;
 }
 
 }  // namespace
@@ -204,113 +212,120 @@ bool ScanDecoder::decode_mcus(int first, int end) {
     for (int s = 0; s < slot_count_; ++s) {
       const Slot& slot = slots_[static_cast<size_t>(s)];
       const int at = mcu * slot.step;
-      if (!decode_block(bits, slot, slot.blocks + kBlock * at, slot.extents[at])) return false;
+      bits = decode_block(bits, slot, slot.blocks + kBlock * at, slot.extents[at]);
+      if (bits.at == nullptr) return false;
     }
-    if (bits.at > bytes_.mark() && !pass_mark(bits)) return false;
+    if (bits.at > bytes_.mark()) {
+      bits = past_mark(bits);
+      if (bits.at == nullptr) return false;
+    }
   }
   bits_ = bits;
   return true;
 }
 
-__attribute__((always_inline)) inline bool ScanDecoder::decode_block(Bits& bits, const Slot& slot,
-                                                                     int16_t* out,
-                                                                     uint8_t& extent) {
-  std::memset(out, 0, kBlock * sizeof(int16_t));
-  Bits b = bits;
-  refill(b);
+// A code that is longer than the index, or whose value bits are. Needs 26 bits.
+[[gnu::always_inline]] inline ScanDecoder::SlowCode ScanDecoder::slow_code(Bits b,
+                                                                           const AcTable& table,
+                                                                           uint64_t entry) {
+  SymbolTable::Symbol symbol{static_cast<uint8_t>(entry >> 32), static_cast<uint8_t>(entry >> 48)};
+  if (symbol.length == 0) {
+    symbol = table.symbols.find(static_cast<uint32_t>(b.bits >> 48), kAcIndexBits + 1);
+    if (symbol.length == 0) return {};
+  }
+  b = without(b, symbol.length);
+  const unsigned run = symbol.value >> 4, size = symbol.value & 15;
+  if (size > kMaxAcSize || (size == 0 && run != 0 && run != 15)) return {};
+  const int value = value_of(b.bits, static_cast<int>(size));
+  return {.bits = without(b, size),
+          .run = run,
+          .value = static_cast<int16_t>(value),
+          .ends = symbol.value == 0};
+}
+
+// Note [registers]: the state of the bits goes in and out by value. Where a function that is not
+// inlined has its address, it lives in memory, and every code waits for a store.
+[[gnu::always_inline]] inline ScanDecoder::Bits ScanDecoder::decode_block(Bits b, const Slot& slot,
+                                                                          int16_t* out,
+                                                                          uint8_t& extent) {
+  clear_block(out);
+  b = refilled(b);
   const int32_t dc = slot.dc->entries[b.bits >> (64 - kDcIndexBits)];
   int difference = dc >> 16;
   if (dc != 0) [[likely]] {
-    consume(b, static_cast<unsigned>(dc & 0xFF));
+    b = without(b, static_cast<unsigned>(dc & 0xFF));
   } else {
     const auto symbol = slot.dc->symbols.find(static_cast<uint32_t>(b.bits >> 48));
-    if (symbol.length == 0 || symbol.value > kMaxDcSize) return false;
-    consume(b, symbol.length);
+    if (symbol.length == 0 || symbol.value > kMaxDcSize) return {};
+    b = without(b, symbol.length);
     difference = value_of(b.bits, symbol.value);
-    consume(b, symbol.value);
-    refill(b);
+    b = refilled(without(b, symbol.value));
   }
   int& prediction = predictions_[static_cast<size_t>(slot.component)];
   prediction += difference;
-  if (prediction < -16384 || prediction > 16383) return false;
+  if (prediction < -16384 || prediction > 16383) return {};
   out[0] = static_cast<int16_t>(prediction);
 
   const AcTable& table = *slot.ac;
-  int k = 1;
+  size_t k = 1;
   // After a refill, and after the DC code's, there are bits for four look-ups.
-  for (;; refill(b)) {
+  for (;; b = refilled(b)) {
 #pragma GCC unroll 4
     for (int i = 0; i < 4; ++i) {
       const uint64_t before = b.bits;
       const uint64_t entry = table.entries[before >> (64 - kAcIndexBits)];
       const auto length = static_cast<unsigned>(entry & 0xFF);
-      const auto run = static_cast<int>(entry >> 8 & 0xFF);
-      const auto move = static_cast<int>(entry >> 16 & 0xFF);
-      consume(b, length);
-      out[kNaturalOrder[static_cast<size_t>(k + run)]] = static_cast<int16_t>(entry >> 32);
-      out[kNaturalOrder[static_cast<size_t>(k + move - 1)]] = static_cast<int16_t>(entry >> 48);
-      const int start = k;
+      const size_t run = entry >> 8 & 0xFF;
+      const size_t move = entry >> 16 & 0xFF;
+      b = without(b, length);
+      out[kNaturalOrder[k + run]] = static_cast<int16_t>(entry >> 32);
+      out[kNaturalOrder[k + move - 1]] = static_cast<int16_t>(entry >> 48);
+      const size_t start = k;
       k += move;
       if (k < kBlock) [[likely]] continue;
 
       // The block ends here, or the code needs the slow way.
-      if (move == static_cast<int>(AcTable::kSlow)) {
-        k = start;
-        bool ended = false;
-        if (!slow_code(b, table, entry, k, out, ended)) return false;
-        if (!ended) break;
-        extent = static_cast<uint8_t>(k);
-      } else if (const int after_first = start + run + 1;
-                 move != static_cast<int>(AcTable::kEndOfBlock) && after_first >= kBlock) {
+      if (move == AcTable::kSlow) {
+        b = refilled(b);
+        const SlowCode code = slow_code(b, table, entry);
+        b = code.bits;
+        if (b.at == nullptr) return {};
+        if (code.ends) {
+          extent = static_cast<uint8_t>(start);
+          return b;
+        }
+        k = start + code.run;
+        if (k >= kBlock) return {};
+        out[kNaturalOrder[k]] = code.value;
+        if (++k < kBlock) break;
+        extent = kBlock;
+        return b;
+      }
+      if (const size_t after_first = start + run + 1;
+          move != AcTable::kEndOfBlock && after_first >= kBlock) {
         // The first code fills the block; what follows it is the next block's.
-        if (after_first > kBlock) return false;
+        if (after_first > kBlock) return {};
         const auto first_length = static_cast<unsigned>(entry >> 24 & 0xFF);
         b.bits = before << first_length;
         b.count += length - first_length;
         extent = kBlock;
-      } else if (move >= static_cast<int>(AcTable::kEndOfBlock)) {
-        extent = static_cast<uint8_t>(k - static_cast<int>(AcTable::kEndOfBlock));
+      } else if (move >= AcTable::kEndOfBlock) {
+        extent = static_cast<uint8_t>(k - AcTable::kEndOfBlock);
       } else {
-        if (k > kBlock) return false;
+        if (k > kBlock) return {};
         extent = kBlock;
       }
-      bits = b;
-      return true;
+      return b;
     }
   }
 }
 
-// A code that is longer than the index, or whose value bits are. Refills.
-__attribute__((noinline)) bool ScanDecoder::slow_code(Bits& bits, const AcTable& table,
-                                                      uint64_t entry, int& k, int16_t* out,
-                                                      bool& end) {
-  refill(bits);
-  SymbolTable::Symbol symbol{static_cast<uint8_t>(entry >> 32), static_cast<uint8_t>(entry >> 48)};
-  if (symbol.length == 0) {
-    symbol = table.symbols.find(static_cast<uint32_t>(bits.bits >> 48), kAcIndexBits + 1);
-    if (symbol.length == 0) return false;
-  }
-  consume(bits, symbol.length);
-  const int run = symbol.value >> 4, size = symbol.value & 15;
-  if (size > kMaxAcSize || (size == 0 && run != 0 && run != 15)) return false;
-  if (symbol.value == 0) {
-    end = true;
-    return true;
-  }
-  k += run;
-  if (k >= kBlock) return false;
-  out[kNaturalOrder[static_cast<size_t>(k)]] = static_cast<int16_t>(value_of(bits.bits, size));
-  consume(bits, static_cast<unsigned>(size));
-  end = ++k == kBlock;
-  return true;
-}
-
-// The reader is near the end of the bytes at hand. False when it took bits that the scan does not
+// The reader is near the end of the bytes at hand. Refuses when it took bits that the scan does not
 // have.
-bool ScanDecoder::pass_mark(Bits& bits) {
-  if (!bytes_.ended()) bits.at = bytes_.more(bits.at);
-  if (!bytes_.ended()) return true;
-  return (bits.at - bytes_.end()) * 8 <= static_cast<ptrdiff_t>(bits.count);
+[[gnu::noinline]] ScanDecoder::Bits ScanDecoder::past_mark(Bits b) {
+  if (!bytes_.ended()) b.at = bytes_.more(b.at);
+  if (!bytes_.ended()) return b;
+  return (b.at - bytes_.end()) * 8 <= static_cast<ptrdiff_t>(b.count) ? b : Bits{};
 }
 
 // Whether all bytes of the segment are used.

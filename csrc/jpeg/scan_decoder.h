@@ -52,6 +52,13 @@ class ScanDecoder {
     unsigned count = 0;
   };
 
+  struct SlowCode {
+    Bits bits;
+    unsigned run = 0;
+    int16_t value = 0;
+    bool ends = false;
+  };
+
   struct Component {
     int h = 1, v = 1;      // blocks of an MCU
     int columns = 0;       // blocks of a row that are part of the image
@@ -75,10 +82,10 @@ class ScanDecoder {
   bool decode_row(std::span<const PlaneTarget, 3> targets, bool samples, int first_row);
   bool decode_run(int mcus);
   bool decode_mcus(int first, int end);
-  bool decode_block(Bits& bits, const Slot& slot, int16_t* out, uint8_t& extent);
-  bool slow_code(Bits& bits, const AcTable& table, uint64_t entry, int& k, int16_t* out,
-                 bool& end);
-  bool pass_mark(Bits& bits);
+  // A `Bits` without a place says that the scan is refused.
+  Bits decode_block(Bits bits, const Slot& slot, int16_t* out, uint8_t& extent);
+  static SlowCode slow_code(Bits bits, const AcTable& table, uint64_t entry);
+  Bits past_mark(Bits bits);
   bool finish_segment();
   bool restart();
 
