@@ -1,0 +1,136 @@
+// What bench_entropy.py compiles and runs: times the entropy decoders of pyloader and of libjpeg on
+// files in memory, one thread, in alternating rounds. Arguments: rounds, then on standard input a
+// path per line. Prints a line of microseconds of processor time per image for each round.
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "jpeg/decoder.h"
+#include "jpeg/libjpeg.h"
+#include "jpeg/scan_decoder.h"
+
+using namespace pyloader;
+
+namespace {
+
+using File = std::vector<uint8_t>;
+
+double seconds() {
+  timespec time;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+// A file as far as both entropy decoders need it.
+struct Opened {
+  explicit Opened(const File& file) : bytes(file) {
+    info.err = init_errors(errors);
+    auto step = [this] {
+      jpeg_create_decompress(&info);
+      init_source(source, bytes);
+      info.src = &source.manager;
+      jpeg_read_header(&info, TRUE);
+    };
+    ok = guarded(errors, step);
+  }
+  ~Opened() { jpeg_destroy_decompress(&info); }
+
+  MemorySource bytes;
+  jpeg_decompress_struct info = {};
+  LibjpegErrors errors = {};
+  LibjpegSource source = {};
+  bool ok = false;
+};
+
+bool read_coefficients(Opened& file) {
+  bool whole = false;
+  auto step = [&] { whole = jpeg_read_coefficients(&file.info) != nullptr; };
+  return file.ok && guarded(file.errors, step) && whole;
+}
+
+bool decode_entropy(ScanDecoder& scan, Opened& file) {
+  const jpeg_source_mgr& at = file.source.manager;
+  if (!file.ok || !scan.begin(file.info, file.bytes, {at.next_input_byte, at.bytes_in_buffer})) {
+    return false;
+  }
+  const PlaneTarget nowhere[3] = {};
+  const unsigned rows = 8 * static_cast<unsigned>(file.info.max_v_samp_factor);
+  for (unsigned y = 0; y < file.info.image_height; y += rows) {
+    if (!scan.decode_group(nowhere, false)) return false;
+  }
+  return scan.ended_cleanly();
+}
+
+// All rows; `sum`, where given, gets a checksum of them.
+bool decode_pixels(JpegDecoder& decoder, const File& file, uint64_t* sum) {
+  MemorySource source(file);
+  JpegHeader header;
+  if (!decoder.open(source, header).ok()) return false;
+  const int bytes = header.size.width * (header.pixels == JpegPixels::kGray ? 1 : 4);
+  for (;;) {
+    RowBand band;
+    if (!decoder.read(band).ok()) return false;
+    if (band.count == 0) break;
+    for (int r = 0; sum != nullptr && r < band.count; ++r) {
+      for (int i = 0; i < bytes; ++i) *sum = (*sum ^ band.rows[r][i]) * 1099511628211u;
+    }
+  }
+  const bool ok = decoder.finish().ok();
+  decoder.close();
+  return ok;
+}
+
+}  // namespace
+
+int main(int, char** argv) {
+  JpegDecoder own(simd_level(), EntropyDecoder::kOwn);
+  JpegDecoder libjpeg(simd_level(), EntropyDecoder::kLibjpeg);
+  ScanDecoder scan(simd_level());
+  std::vector<File> files;
+  int left_out = 0;
+  for (std::string path; std::getline(std::cin, path);) {
+    std::ifstream stream(path, std::ios::binary);
+    File file((std::istreambuf_iterator<char>(stream)), {});
+    Opened first(file);
+    if (!decode_entropy(scan, first)) {
+      ++left_out;
+      continue;
+    }
+    uint64_t sums[2] = {1, 1};
+    if (!decode_pixels(own, file, &sums[0]) || !decode_pixels(libjpeg, file, &sums[1]) ||
+        sums[0] != sums[1]) {
+      std::fprintf(stderr, "other pixels: %s\n", path.c_str());
+      return 1;
+    }
+    files.push_back(std::move(file));
+  }
+  std::printf("%zu %d\n", files.size(), left_out);
+  if (files.empty()) return 0;
+  for (int round = -1; round < std::atoi(argv[1]); ++round) {
+    double times[5] = {seconds()};
+    for (const File& file : files) {
+      Opened opened(file);
+      read_coefficients(opened);
+    }
+    times[1] = seconds();
+    for (const File& file : files) {
+      Opened opened(file);
+      decode_entropy(scan, opened);
+    }
+    times[2] = seconds();
+    for (const File& file : files) decode_pixels(libjpeg, file, nullptr);
+    times[3] = seconds();
+    for (const File& file : files) decode_pixels(own, file, nullptr);
+    times[4] = seconds();
+    if (round < 0) continue;  // warms up
+    for (int i = 0; i < 4; ++i) {
+      std::printf("%.2f ", 1e6 * (times[i + 1] - times[i]) / static_cast<double>(files.size()));
+    }
+    std::printf("\n");
+  }
+}
