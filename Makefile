@@ -33,7 +33,7 @@ bench: $(VENV)/with-test
 # The C++ rooms without Python, under address, undefined-behaviour and thread sanitizers.
 sanitize:
 	tools/system_packages.sh $(PYTHON)
-	PYLOADER_ENTROPY=own $(MAKE) -C tests/cpp
+	$(MAKE) -C tests/cpp
 
 wheel: $(VENV)/with-dev
 	$(BIN)/python -m build

@@ -10,6 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pictures import all_kinds
+from PIL import Image
+
+from pyloader import ImageDataGenerator
 
 _DECODE = """
 import hashlib, sys
@@ -81,5 +84,31 @@ def test_damage_gets_the_same_verdict_and_the_same_pixels(tmp_path: Path, seed: 
     assert 0 < refused < len(said)
 
 
-def test_libjpeg_is_the_one_in_use_unless_asked(tmp_path: Path) -> None:
-    assert _decode(tmp_path, "")[0] == "libjpeg"
+def test_every_simd_level_decodes_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for index, (_, content) in enumerate(all_kinds(np.random.default_rng(61), 67, 93)):
+        (tmp_path / f"{index}.jpg").write_bytes(content)
+    fastest = _decode(tmp_path, "own")
+    monkeypatch.setenv("PYLOADER_SIMD", "scalar")
+    assert _decode(tmp_path, "own") == fastest
+
+
+def test_our_own_is_in_use_unless_libjpeg_is_asked_for(tmp_path: Path) -> None:
+    assert _decode(tmp_path, "")[0] == "own"
+
+
+@pytest.mark.skipif("PYLOADER_ENTROPY" in os.environ, reason="the decoder was chosen")
+def test_stats_count_who_decoded(tmp_path: Path) -> None:
+    folder = tmp_path / "a"
+    folder.mkdir()
+    random = np.random.default_rng(62)
+    for index, options in enumerate([{}, {"subsampling": 0}, {"progressive": True}]):
+        pixels = random.integers(0, 256, (40, 30, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{index}.jpg", **options)
+    batches = ImageDataGenerator().flow_from_directory(tmp_path, target_size=(8, 8), verbose=False)
+    with batches:
+        next(batches)
+        stats = batches.stats()
+    # Later epochs may have been begun.
+    assert stats.jpegs_own >= 2
+    assert stats.jpegs_libjpeg >= 1
+    assert "by pyloader's decoder" in str(stats)

@@ -39,8 +39,8 @@ struct RowBand {
 // that hands over to libjpeg whatever is unusual or damaged. Both give the same pixels and verdicts.
 enum class EntropyDecoder { kLibjpeg, kOwn };
 
-// The one in use: libjpeg's. Our own where the environment variable PYLOADER_ENTROPY says own, unless
-// the libjpeg of this process gives other pixels. Decided once per process.
+// The one in use: our own, unless the environment variable PYLOADER_ENTROPY says libjpeg or the
+// libjpeg of this process gives other pixels than ours. Decided once per process.
 EntropyDecoder entropy_decoder();
 
 const char* entropy_decoder_name(EntropyDecoder decoder);

@@ -77,8 +77,8 @@ bool own_agrees_with_libjpeg() {
 EntropyDecoder entropy_decoder() {
   static const EntropyDecoder decoder = [] {
     const char* asked = std::getenv("PYLOADER_ENTROPY");
-    const bool wanted = asked != nullptr && std::strcmp(asked, "own") == 0;
-    return wanted && own_agrees_with_libjpeg() ? EntropyDecoder::kOwn : EntropyDecoder::kLibjpeg;
+    const bool refused = asked != nullptr && std::strcmp(asked, "libjpeg") == 0;
+    return !refused && own_agrees_with_libjpeg() ? EntropyDecoder::kOwn : EntropyDecoder::kLibjpeg;
   }();
   return decoder;
 }
