@@ -71,13 +71,18 @@ bool decode_pixels(JpegDecoder& decoder, const File& file, uint64_t* sum) {
   MemorySource source(file);
   JpegHeader header;
   if (!decoder.open(source, header).ok()) return false;
-  const int bytes = header.size.width * (header.pixels == JpegPixels::kGray ? 1 : 4);
+  const int planes = header.pixels == JpegPixels::kPlanes ? 3 : 1;
+  const bool packed = header.pixels != JpegPixels::kPlanes && header.pixels != JpegPixels::kGray;
+  const int bytes = header.size.width * (packed ? 4 : 1);
   for (;;) {
     RowBand band;
     if (!decoder.read(band).ok()) return false;
     if (band.count == 0) break;
     for (int r = 0; sum != nullptr && r < band.count; ++r) {
-      for (int i = 0; i < bytes; ++i) *sum = (*sum ^ band.rows[r][i]) * 1099511628211u;
+      for (int p = 0; p < planes; ++p) {
+        const uint8_t* row = band.rows[r] + p * band.plane_stride;
+        for (int i = 0; i < bytes; ++i) *sum = (*sum ^ row[i]) * 1099511628211u;
+      }
     }
   }
   const bool ok = decoder.finish().ok();

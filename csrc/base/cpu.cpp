@@ -8,9 +8,10 @@ namespace pyloader {
 
 SimdLevel available_simd_level() {
 #if defined(__x86_64__)
-  // AVX-512 here means what the kernels use: byte and word operations and VNNI dot products.
+  // AVX-512 here means what the kernels use: byte and word operations, byte shuffles and VNNI.
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni")) {
+      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni") &&
+      __builtin_cpu_supports("avx512vbmi")) {
     return SimdLevel::kAvx512;
   }
   if (__builtin_cpu_supports("avx2")) return SimdLevel::kAvx2;

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numbers>
 
+#include "base/pixels.h"
+
 namespace pyloader {
 namespace {
 
@@ -84,10 +86,92 @@ void cut_weights(AxisPlan& plan) {
   }
 }
 
+size_t bytes_of(const LaneTable& table) {
+  return table.base.size() * sizeof(int32_t) + table.index.size() + table.bytes.size() +
+         table.words.size() * sizeof(int16_t);
+}
+
+// Lanes past the last output, and taps past a lane's last, get weight 0 and some input inside the
+// window.
+void lay_out_lanes16(AxisPlan& plan) {
+  constexpr int kLanes = 16, kTaps = 4, kWindow = 64;
+  LaneTable& table = plan.lanes16;
+  const int groups = round_up(plan.out_size, kLanes) / kLanes;
+  for (int g = 0; g < groups; ++g) {
+    const auto begin = static_cast<size_t>(g * kLanes);
+    const auto last = static_cast<size_t>(std::min((g + 1) * kLanes, plan.out_size) - 1);
+    if (plan.first[last] + plan.count[last] - plan.first[begin] > kWindow) return;
+    table.base.push_back(plan.first[begin]);
+  }
+  table.fits = true;
+  table.steps = (plan.max_count + kTaps - 1) / kTaps;
+  for (int g = 0; g < groups; ++g) {
+    for (int step = 0; step < table.steps; ++step) {
+      const size_t at = table.bytes.size();
+      table.bytes.resize(at + 3 * kWindow);
+      for (int lane = 0; lane < kLanes; ++lane) {
+        const int x = g * kLanes + lane;
+        for (int t = 0; t < kTaps; ++t) {
+          const int tap = step * kTaps + t;
+          const bool used = x < plan.out_size && tap < plan.count[static_cast<size_t>(x)];
+          const int offset =
+              used ? plan.first[static_cast<size_t>(x)] + tap - table.base[static_cast<size_t>(g)]
+                   : 0;
+          table.index.push_back(static_cast<uint8_t>(offset));
+          if (!used) continue;
+          const auto weight = static_cast<size_t>(x * plan.stride + tap);
+          const size_t to = at + static_cast<size_t>(lane * kTaps + t);
+          table.bytes[to] = plan.byte0[weight];
+          table.bytes[to + kWindow] = plan.byte1[weight];
+          table.bytes[to + 2 * kWindow] = plan.byte2[weight];
+        }
+      }
+    }
+  }
+}
+
+void lay_out_lanes8(AxisPlan& plan) {
+  constexpr int kLanes = 8, kHalf = 4, kTaps = 2, kWindow = 16;
+  LaneTable& table = plan.lanes8;
+  const int halves = round_up(plan.out_size, kLanes) / kHalf;
+  table.steps = (plan.max_count + kTaps - 1) / kTaps;
+  const int reach = (table.steps - 1) * kTaps + kWindow;
+  for (int h = 0; h < halves; ++h) {
+    const auto begin = static_cast<size_t>(std::min(h * kHalf, plan.out_size - 1));
+    const auto last = static_cast<size_t>(std::min((h + 1) * kHalf, plan.out_size) - 1);
+    const bool inside = plan.first[begin] + reach <= plan.last_end() + static_cast<int>(kRowSlack);
+    if (!inside || plan.first[last] + kTaps - plan.first[begin] > kWindow) return;
+    table.base.push_back(plan.first[begin]);
+  }
+  table.fits = true;
+  constexpr uint8_t kZero = 0x80;  // the shuffle's word for a byte of 0
+  for (int h = 0; h < halves; ++h) {
+    for (int lane = 0; lane < kHalf; ++lane) {
+      const int x = std::min(h * kHalf + lane, plan.out_size - 1);
+      const int offset = plan.first[static_cast<size_t>(x)] - table.base[static_cast<size_t>(h)];
+      const auto at = static_cast<uint8_t>(offset);
+      table.index.insert(table.index.end(), {at, kZero, static_cast<uint8_t>(at + 1), kZero});
+    }
+  }
+  for (int g = 0; g < halves / 2; ++g) {
+    for (int step = 0; step < table.steps; ++step) {
+      for (const auto* weights : {&plan.high, &plan.low}) {
+        for (int i = 0; i < kLanes * kTaps; ++i) {
+          const int x = g * kLanes + i / kTaps, tap = step * kTaps + i % kTaps;
+          const bool used = x < plan.out_size && tap < plan.stride;
+          table.words.push_back(used ? (*weights)[static_cast<size_t>(x * plan.stride + tap)]
+                                     : int16_t{0});
+        }
+      }
+    }
+  }
+}
+
 }  // namespace
 
 size_t AxisPlan::bytes() const {
-  return first.size() * 2 * sizeof(int32_t) + weights.size() * (sizeof(int32_t) + 2 * 2 + 3);
+  return first.size() * 2 * sizeof(int32_t) + weights.size() * (sizeof(int32_t) + 2 * 2 + 3) +
+         bytes_of(lanes16) + bytes_of(lanes8);
 }
 
 AxisPlan make_axis_plan(const AxisKey& key) {
@@ -129,6 +213,8 @@ AxisPlan make_axis_plan(const AxisKey& key) {
     plan.max_count = std::max(plan.max_count, count);
   }
   cut_weights(plan);
+  lay_out_lanes16(plan);
+  lay_out_lanes8(plan);
   return plan;
 }
 

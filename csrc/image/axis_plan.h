@@ -26,6 +26,17 @@ struct AxisKey {
   friend bool operator==(const AxisKey&, const AxisKey&) = default;
 };
 
+// The weights of one axis for kernels that make neighbouring outputs side by side, `lanes` of them:
+// a shuffle brings each lane its next few taps ("a step") out of one window of the row.
+struct LaneTable {
+  bool fits = false;  // whether the windows are wide enough; else the table is empty
+  int steps = 0;      // of every group
+  std::vector<int32_t> base;     // per group (per half group): where its window begins
+  std::vector<uint8_t> index;    // the shuffle; what a lane does not need is harmless
+  std::vector<int8_t> bytes;     // weights in the order in which the kernel takes them:
+  std::vector<int16_t> words;    // one of the two
+};
+
 // Output i is sum over t < count[i] of weight(i, t) * input[first[i] + t], rounded and clipped to a
 // byte. `first` and `first + count` never decrease. Rows of weights are `stride` long, a multiple of
 // 8, and padded with zeros.
@@ -43,6 +54,12 @@ struct AxisPlan {
   std::vector<int8_t> byte0;
   std::vector<int8_t> byte1;
   std::vector<int8_t> byte2;
+  // For 16 outputs from 64 input bytes, four taps a step: per group and step 64 indices, and 64 bytes
+  // each of byte0, byte1, byte2.
+  LaneTable lanes16;
+  // For 8 outputs, 4 from 16 input bytes and 4 from 16 others, two taps a step. The windows move on
+  // by two bytes with each step, so a group has 32 indices; 16 words each of high and low per step.
+  LaneTable lanes8;
 
   int last_end() const { return first.back() + count.back(); }
   size_t bytes() const;

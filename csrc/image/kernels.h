@@ -1,8 +1,8 @@
 // The inner loops of resizing and storing, one table of functions per SIMD level. Every level gives
 // the same bits; the scalar one is the reference.
 //
-// Pixels come in two forms: gray, 1 byte each, and colour, 4 bytes each (R, G, B and a fourth byte
-// that is alpha or filler). All row buffers have kRowSlack bytes behind their last pixel, which
+// Pixels come in planes (gray, or one for each of R, G and B), 1 byte each, and as 4-byte pixels (R, G,
+// B and a fourth byte that is alpha or filler). All row buffers have kRowSlack bytes behind their last pixel, which
 // kernels may read and overwrite.
 #pragma once
 
@@ -14,14 +14,16 @@
 
 namespace pyloader {
 
-// Rows that one call of a horizontal kernel takes at the most.
+// Rows of 4-byte pixels that one call of a horizontal kernel takes at the most, and rows of planes.
 inline constexpr int kMaxRows = 4;
+inline constexpr int kMaxPlaneRows = 3 * kMaxRows;
 
 struct ImageKernels {
-  // Resamples `rows` (1 to kMaxRows) rows of gray pixels along x.
-  void (*horizontal_gray)(const uint8_t* const* src, uint8_t* const* dst, int rows,
-                          const AxisPlan& plan);
-  // The same for 4-byte pixels; `dst_channels` (3 or 4) bytes of each are written.
+  // Resamples `rows` (1 to kMaxPlaneRows) rows of planes along x.
+  void (*horizontal_plane)(const uint8_t* const* src, uint8_t* const* dst, int rows,
+                           const AxisPlan& plan);
+  // The same for 1 to kMaxRows rows of 4-byte pixels; `dst_channels` (3 or 4) bytes of each are
+  // written.
   void (*horizontal_color)(const uint8_t* const* src, uint8_t* const* dst, int rows,
                            const AxisPlan& plan, int dst_channels);
   // Output row `index` from `plan.count[index]` source rows: `bytes` bytes, any pixel form.
@@ -29,6 +31,12 @@ struct ImageKernels {
                    int index);
   // Pillow's conversion of RGB to L, from 4-byte pixels.
   void (*gray_from_color)(const uint8_t* src, uint8_t* dst, int width);
+  // The same from planes.
+  void (*gray_from_planes)(const uint8_t* r, const uint8_t* g, const uint8_t* b, uint8_t* dst,
+                           int width);
+  // Planes to pixels of `dst_channels` (3 or 4) bytes; the fourth is 255.
+  void (*interleave)(const uint8_t* r, const uint8_t* g, const uint8_t* b, uint8_t* dst, int width,
+                     int dst_channels);
   // dst[i] = src[i] * scale in single precision.
   void (*store_float)(const uint8_t* src, float* dst, size_t count, float scale);
   // The three planes of packed RGB: plane[c][i] = src[3 * i + c] * scale.

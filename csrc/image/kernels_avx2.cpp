@@ -25,6 +25,15 @@ PYLOADER_AVX2 inline __m256i pair_at(const int16_t* weights) {
   return _mm256_set1_epi32(pair);
 }
 
+PYLOADER_AVX2 inline __m256i load(const void* at) {
+  return _mm256_loadu_si256(static_cast<const __m256i*>(at));
+}
+
+// Sixteen bytes as words.
+PYLOADER_AVX2 inline __m256i load_bytes(const uint8_t* at) {
+  return _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at)));
+}
+
 // Output pixel x of two rows, one row in each 128-bit lane: a 32-bit value per channel. Four 4-byte
 // pixels make 16 bytes; the shuffles turn pixels 0, 1 (and 2, 3) into 16-bit pairs per channel for
 // the multiply-add. `pairs` is the number of two-tap steps.
@@ -98,8 +107,9 @@ PYLOADER_AVX2 void horizontal_color(const uint8_t* const* src, uint8_t* const* d
   }
 }
 
-PYLOADER_AVX2 void horizontal_gray(const uint8_t* const* src, uint8_t* const* dst, int rows,
-                                   const AxisPlan& plan) {
+// One output at a time, eight taps a step: for windows that are wide.
+PYLOADER_AVX2 void taps_of_rows(const uint8_t* const* src, uint8_t* const* dst, int rows,
+                                const AxisPlan& plan) {
   const __m128i half = _mm_set1_epi32(1 << (kWeightBits - 1));
   for (int r = 0; r < rows; ++r) {
     const int16_t* high = plan.high.data();
@@ -124,6 +134,74 @@ PYLOADER_AVX2 void horizontal_gray(const uint8_t* const* src, uint8_t* const* ds
       sum = _mm_packs_epi32(sum, sum);
       dst[r][x] = static_cast<uint8_t>(_mm_cvtsi128_si32(_mm_packus_epi16(sum, sum)));
     }
+  }
+}
+
+// The weights of two taps of eight outputs.
+struct Step {
+  __m256i high, low;
+};
+
+struct Sums {
+  __m256i high, low;
+};
+
+PYLOADER_AVX2 inline void add_step(Sums& sums, const uint8_t* left, const uint8_t* right,
+                                   __m256i index, const Step& step) {
+  const __m256i windows = _mm256_inserti128_si256(
+      _mm256_castsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(left))),
+      _mm_loadu_si128(reinterpret_cast<const __m128i*>(right)), 1);
+  const __m256i taps = _mm256_shuffle_epi8(windows, index);
+  sums.high = _mm256_add_epi32(sums.high, _mm256_madd_epi16(taps, step.high));
+  sums.low = _mm256_add_epi32(sums.low, _mm256_madd_epi16(taps, step.low));
+}
+
+PYLOADER_AVX2 inline void store_eight(uint8_t* out, const Sums& sums) {
+  const __m256i levels = finish(sums.high, sums.low);
+  const __m256i words = _mm256_packs_epi32(levels, levels);
+  const __m256i bytes = _mm256_packus_epi16(words, words);
+  const __m128i eight = _mm_unpacklo_epi32(_mm256_castsi256_si128(bytes),
+                                           _mm256_extracti128_si256(bytes, 1));
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(out), eight);
+}
+
+// Eight outputs at a time, two taps a step. kSteps: of every group, held in registers; or 0 to ask
+// the table.
+template <int kSteps>
+PYLOADER_AVX2 void plane_rows(const uint8_t* const* src, uint8_t* const* dst, int rows,
+                              const AxisPlan& plan) {
+  const LaneTable& table = plan.lanes8;
+  const int steps = kSteps > 0 ? kSteps : table.steps;
+  const int16_t* weights = table.words.data();
+  for (int g = 0; 8 * g < plan.out_size; ++g, weights += 32 * steps) {
+    const auto group = static_cast<size_t>(g);
+    const ptrdiff_t left = table.base[2 * group], right = table.base[2 * group + 1];
+    const __m256i index = load(table.index.data() + 32 * group);
+    Step held[kSteps > 0 ? kSteps : 1];
+    for (int s = 0; s < kSteps; ++s) held[s] = {load(weights + 32 * s), load(weights + 32 * s + 16)};
+    for (int r = 0; r < rows; ++r) {
+      const uint8_t* row = src[r];
+      Sums sums = {_mm256_setzero_si256(), _mm256_setzero_si256()};
+      for (int s = 0; s < kSteps; ++s) {
+        add_step(sums, row + left + 2 * s, row + right + 2 * s, index, held[s]);
+      }
+      for (int s = kSteps; s < steps; ++s) {
+        const Step step = {load(weights + 32 * s), load(weights + 32 * s + 16)};
+        add_step(sums, row + left + 2 * s, row + right + 2 * s, index, step);
+      }
+      store_eight(dst[r] + 8 * g, sums);
+    }
+  }
+}
+
+PYLOADER_AVX2 void horizontal_plane(const uint8_t* const* src, uint8_t* const* dst, int rows,
+                                    const AxisPlan& plan) {
+  if (!plan.lanes8.fits) return taps_of_rows(src, dst, rows, plan);
+  switch (plan.lanes8.steps) {
+    case 1: return plane_rows<1>(src, dst, rows, plan);
+    case 2: return plane_rows<2>(src, dst, rows, plan);
+    case 3: return plane_rows<3>(src, dst, rows, plan);
+    default: return plane_rows<0>(src, dst, rows, plan);
   }
 }
 
@@ -188,6 +266,52 @@ PYLOADER_AVX2 void gray_from_color(const uint8_t* src, uint8_t* dst, int width) 
   }
 }
 
+PYLOADER_AVX2 void gray_from_planes(const uint8_t* r, const uint8_t* g, const uint8_t* b,
+                                    uint8_t* dst, int width) {
+  const __m256i red_blue = _mm256_set1_epi32((7471 << 16) | 19595);
+  const __m256i green_only = _mm256_set1_epi32(static_cast<uint16_t>(-27066));
+  const __m256i half = _mm256_set1_epi32(0x8000), zero = _mm256_setzero_si256();
+  for (int x = 0; x < width; x += 16) {
+    const __m256i red = load_bytes(r + x), green = load_bytes(g + x), blue = load_bytes(b + x);
+    const __m256i words = _mm256_packs_epi32(
+        _mm256_srai_epi32(
+            _mm256_add_epi32(
+                half, _mm256_add_epi32(
+                          _mm256_madd_epi16(_mm256_unpacklo_epi16(red, blue), red_blue),
+                          _mm256_madd_epi16(_mm256_unpacklo_epi16(green, zero), green_only))),
+            16),
+        _mm256_srai_epi32(
+            _mm256_add_epi32(
+                half, _mm256_add_epi32(
+                          _mm256_madd_epi16(_mm256_unpackhi_epi16(red, blue), red_blue),
+                          _mm256_madd_epi16(_mm256_unpackhi_epi16(green, zero), green_only))),
+            16));
+    const __m256i sum = _mm256_add_epi16(words, green);
+    const __m256i bytes = _mm256_permute4x64_epi64(_mm256_packus_epi16(sum, sum), 0x08);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(dst + x), _mm256_castsi256_si128(bytes));
+  }
+}
+
+PYLOADER_AVX2 void interleave(const uint8_t* r, const uint8_t* g, const uint8_t* b, uint8_t* dst,
+                              int width, int dst_channels) {
+  const __m128i opaque = _mm_set1_epi8(-1);
+  const __m128i packed =
+      dst_channels == 3 ? _mm_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1)
+                        : _mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  for (int x = 0; x < width; x += 16) {
+    const __m128i red = _mm_loadu_si128(reinterpret_cast<const __m128i*>(r + x));
+    const __m128i green = _mm_loadu_si128(reinterpret_cast<const __m128i*>(g + x));
+    const __m128i blue = _mm_loadu_si128(reinterpret_cast<const __m128i*>(b + x));
+    const __m128i rg0 = _mm_unpacklo_epi8(red, green), rg1 = _mm_unpackhi_epi8(red, green);
+    const __m128i ba0 = _mm_unpacklo_epi8(blue, opaque), ba1 = _mm_unpackhi_epi8(blue, opaque);
+    const __m128i fours[4] = {_mm_unpacklo_epi16(rg0, ba0), _mm_unpackhi_epi16(rg0, ba0),
+                              _mm_unpacklo_epi16(rg1, ba1), _mm_unpackhi_epi16(rg1, ba1)};
+    for (int q = 0; q < 4; ++q, dst += 4 * dst_channels) {
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(dst), _mm_shuffle_epi8(fours[q], packed));
+    }
+  }
+}
+
 PYLOADER_AVX2 void store_float(const uint8_t* src, float* dst, size_t count, float scale) {
   const __m256 factor = _mm256_set1_ps(scale);
   size_t i = 0;
@@ -225,10 +349,12 @@ PYLOADER_AVX2 void store_float_planes(const uint8_t* src, float* const* planes, 
 }  // namespace
 
 const ImageKernels kAvx2ImageKernels = {
-    .horizontal_gray = horizontal_gray,
+    .horizontal_plane = horizontal_plane,
     .horizontal_color = horizontal_color,
     .vertical = vertical,
     .gray_from_color = gray_from_color,
+    .gray_from_planes = gray_from_planes,
+    .interleave = interleave,
     .store_float = store_float,
     .store_float_planes = store_float_planes,
 };

@@ -1,4 +1,4 @@
-// AVX-512 kernels for processors with VNNI: four taps in one 8-bit dot product. A weight is split
+// AVX-512 kernels for processors with VNNI and VBMI: four taps in one 8-bit dot product. A weight is split
 // into three signed bytes (AxisPlan); the three sums are exact in 32 bits and add up to the very
 // sum of the reference.
 #if defined(__x86_64__)
@@ -14,7 +14,7 @@
 
 #include "image/kernels.h"
 
-#define PYLOADER_AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni")))
+#define PYLOADER_AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni,avx512vbmi")))
 
 namespace pyloader {
 namespace {
@@ -167,13 +167,113 @@ PYLOADER_AVX512 void vertical(const uint8_t* const* src, uint8_t* dst, int bytes
   }
 }
 
-void horizontal_gray(const uint8_t* const* src, uint8_t* const* dst, int rows,
-                     const AxisPlan& plan) {
-  kAvx2ImageKernels.horizontal_gray(src, dst, rows, plan);
+// One output at a time, 64 taps a step: for windows that are wide.
+PYLOADER_AVX512 void taps_of_rows(const uint8_t* const* src, uint8_t* const* dst, int rows,
+                                  const AxisPlan& plan) {
+  const __m512i zero = _mm512_setzero_si512();
+  for (int x = 0; x < plan.out_size; ++x) {
+    const ptrdiff_t first = plan.first[static_cast<size_t>(x)];
+    const int count = plan.count[static_cast<size_t>(x)];
+    const Weights weights = weights_of(plan, x);
+    for (int r = 0; r < rows; ++r) {
+      __m512i sum0 = zero, sum1 = zero, sum2 = zero;
+      for (int t = 0; t < count; t += 64) {
+        const int left = count - t;
+        const __mmask64 used = left >= 64 ? ~__mmask64{0} : (__mmask64{1} << left) - 1;
+        const __m512i taps = _mm512_maskz_loadu_epi8(used, src[r] + first + t);
+        sum0 = _mm512_dpbusd_epi32(sum0, taps, _mm512_maskz_loadu_epi8(used, weights.byte0 + t));
+        sum1 = _mm512_dpbusd_epi32(sum1, taps, _mm512_maskz_loadu_epi8(used, weights.byte1 + t));
+        sum2 = _mm512_dpbusd_epi32(sum2, taps, _mm512_maskz_loadu_epi8(used, weights.byte2 + t));
+      }
+      // Parts may wrap around; the whole fits 32 bits.
+      const __m512i sums = _mm512_add_epi32(
+          sum0, _mm512_add_epi32(_mm512_slli_epi32(sum1, 8), _mm512_slli_epi32(sum2, 16)));
+      const auto half = uint32_t{1} << (kWeightBits - 1);
+      const auto sum =
+          static_cast<int32_t>(static_cast<uint32_t>(_mm512_reduce_add_epi32(sums)) + half);
+      const int level = sum >> kWeightBits;
+      dst[r][x] = static_cast<uint8_t>(level < 0 ? 0 : level > 255 ? 255 : level);
+    }
+  }
+}
+
+// A step of sixteen outputs: the shuffle of the window and the weights.
+struct Step {
+  __m512i index, byte0, byte1, byte2;
+};
+
+PYLOADER_AVX512 inline Step load_step(const uint8_t* index, const int8_t* weights) {
+  return {_mm512_loadu_si512(index), _mm512_loadu_si512(weights), _mm512_loadu_si512(weights + 64),
+          _mm512_loadu_si512(weights + 128)};
+}
+
+struct Sums {
+  __m512i part0, part1, part2;
+};
+
+PYLOADER_AVX512 inline void add_step(Sums& sums, __m512i window, const Step& step) {
+  const __m512i taps = _mm512_permutexvar_epi8(step.index, window);
+  sums.part0 = _mm512_dpbusd_epi32(sums.part0, taps, step.byte0);
+  sums.part1 = _mm512_dpbusd_epi32(sums.part1, taps, step.byte1);
+  sums.part2 = _mm512_dpbusd_epi32(sums.part2, taps, step.byte2);
+}
+
+PYLOADER_AVX512 inline void store_sums(uint8_t* out, const Sums& sums) {
+  const __m512i levels =
+      _mm512_max_epi32(finish(sums.part0, sums.part1, sums.part2), _mm512_setzero_si512());
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm512_cvtusepi32_epi8(levels));
+}
+
+// Sixteen outputs at a time, four taps a step. kSteps: of every group, held in registers; or 0 to ask
+// the table.
+template <int kSteps>
+PYLOADER_AVX512 void plane_rows(const uint8_t* const* src, uint8_t* const* dst, int rows,
+                                const AxisPlan& plan) {
+  const LaneTable& table = plan.lanes16;
+  const int steps = kSteps > 0 ? kSteps : table.steps;
+  const uint8_t* index = table.index.data();
+  const int8_t* weights = table.bytes.data();
+  const __m512i half = _mm512_set1_epi32(1 << (kWeightBits - 1));
+  const __m512i zero = _mm512_setzero_si512();
+  for (int g = 0; 16 * g < plan.out_size; ++g, index += 64 * steps, weights += 192 * steps) {
+    const ptrdiff_t base = table.base[static_cast<size_t>(g)];
+    Step held[kSteps > 0 ? kSteps : 1];
+    for (int s = 0; s < kSteps; ++s) held[s] = load_step(index + 64 * s, weights + 192 * s);
+    for (int r = 0; r < rows; ++r) {
+      const __m512i window = _mm512_loadu_si512(src[r] + base);
+      Sums sums = {half, zero, zero};
+      for (int s = 0; s < kSteps; ++s) add_step(sums, window, held[s]);
+      for (int s = kSteps; s < steps; ++s) {
+        add_step(sums, window, load_step(index + 64 * s, weights + 192 * s));
+      }
+      store_sums(dst[r] + 16 * g, sums);
+    }
+  }
+}
+
+PYLOADER_AVX512 void horizontal_plane(const uint8_t* const* src, uint8_t* const* dst, int rows,
+                                      const AxisPlan& plan) {
+  if (!plan.lanes16.fits) return taps_of_rows(src, dst, rows, plan);
+  switch (plan.lanes16.steps) {
+    case 1: return plane_rows<1>(src, dst, rows, plan);
+    case 2: return plane_rows<2>(src, dst, rows, plan);
+    case 3: return plane_rows<3>(src, dst, rows, plan);
+    default: return plane_rows<0>(src, dst, rows, plan);
+  }
 }
 
 void gray_from_color(const uint8_t* src, uint8_t* dst, int width) {
   kAvx2ImageKernels.gray_from_color(src, dst, width);
+}
+
+void gray_from_planes(const uint8_t* r, const uint8_t* g, const uint8_t* b, uint8_t* dst,
+                      int width) {
+  kAvx2ImageKernels.gray_from_planes(r, g, b, dst, width);
+}
+
+void interleave(const uint8_t* r, const uint8_t* g, const uint8_t* b, uint8_t* dst, int width,
+                int dst_channels) {
+  kAvx2ImageKernels.interleave(r, g, b, dst, width, dst_channels);
 }
 
 void store_float(const uint8_t* src, float* dst, size_t count, float scale) {
@@ -188,10 +288,12 @@ void store_float_planes(const uint8_t* src, float* const* planes, int width, flo
 
 // What VNNI does not speed up is the AVX2 kernel's.
 const ImageKernels kAvx512ImageKernels = {
-    .horizontal_gray = horizontal_gray,
+    .horizontal_plane = horizontal_plane,
     .horizontal_color = horizontal_color,
     .vertical = vertical,
     .gray_from_color = gray_from_color,
+    .gray_from_planes = gray_from_planes,
+    .interleave = interleave,
     .store_float = store_float,
     .store_float_planes = store_float_planes,
 };

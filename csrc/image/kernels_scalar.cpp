@@ -29,8 +29,8 @@ void horizontal(const uint8_t* src, uint8_t* dst, const AxisPlan& plan, int pixe
   }
 }
 
-void horizontal_gray(const uint8_t* const* src, uint8_t* const* dst, int rows,
-                     const AxisPlan& plan) {
+void horizontal_plane(const uint8_t* const* src, uint8_t* const* dst, int rows,
+                      const AxisPlan& plan) {
   for (int r = 0; r < rows; ++r) horizontal(src[r], dst[r], plan, 1, 1);
 }
 
@@ -49,11 +49,26 @@ void vertical(const uint8_t* const* src, uint8_t* dst, int bytes, const AxisPlan
   }
 }
 
+uint8_t gray_of(int r, int g, int b) {
+  return static_cast<uint8_t>((r * 19595 + g * 38470 + b * 7471 + 0x8000) >> 16);
+}
+
 void gray_from_color(const uint8_t* src, uint8_t* dst, int width) {
-  for (int x = 0; x < width; ++x) {
-    const uint8_t* pixel = src + 4 * x;
-    dst[x] = static_cast<uint8_t>(
-        (pixel[0] * 19595 + pixel[1] * 38470 + pixel[2] * 7471 + 0x8000) >> 16);
+  for (int x = 0; x < width; ++x) dst[x] = gray_of(src[4 * x], src[4 * x + 1], src[4 * x + 2]);
+}
+
+void gray_from_planes(const uint8_t* r, const uint8_t* g, const uint8_t* b, uint8_t* dst,
+                      int width) {
+  for (int x = 0; x < width; ++x) dst[x] = gray_of(r[x], g[x], b[x]);
+}
+
+void interleave(const uint8_t* r, const uint8_t* g, const uint8_t* b, uint8_t* dst, int width,
+                int dst_channels) {
+  for (int x = 0; x < width; ++x, dst += dst_channels) {
+    dst[0] = r[x];
+    dst[1] = g[x];
+    dst[2] = b[x];
+    if (dst_channels == 4) dst[3] = 255;
   }
 }
 
@@ -70,10 +85,12 @@ void store_float_planes(const uint8_t* src, float* const* planes, int width, flo
 }  // namespace
 
 const ImageKernels kScalarImageKernels = {
-    .horizontal_gray = horizontal_gray,
+    .horizontal_plane = horizontal_plane,
     .horizontal_color = horizontal_color,
     .vertical = vertical,
     .gray_from_color = gray_from_color,
+    .gray_from_planes = gray_from_planes,
+    .interleave = interleave,
     .store_float = store_float,
     .store_float_planes = store_float_planes,
 };

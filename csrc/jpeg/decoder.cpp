@@ -72,7 +72,6 @@ struct JpegDecoder::State {
   Frame frame;
   bool use_planes = false;
   bool use_scan = false;  // our own decoder reads the planes; libjpeg has not started
-  std::span<const uint8_t> wanted;
   PlaneReader planes;
   ScanDecoder scan;
   Scratch scanlines;
@@ -114,7 +113,7 @@ void JpegDecoder::close() {
 
 Status JpegDecoder::open(ByteSource& source, JpegHeader& header) {
   close();
-  state_->wanted = {};
+  state_->planes.want({}, {});
   Status status = state_->read_header(source, header);
   if (status.ok()) status = state_->choose_output(source, header);
   return status;
@@ -159,7 +158,7 @@ Status JpegDecoder::State::choose_output(const ByteSource& bytes, JpegHeader& he
       info.out_color_space = JCS_GRAYSCALE;
       break;
     case 3:
-      header.pixels = JpegPixels::kColor;
+      header.pixels = JpegPixels::kColor;  // or planes
       info.out_color_space = JCS_EXT_RGBA;
       break;
     case 4:
@@ -171,6 +170,8 @@ Status JpegDecoder::State::choose_output(const ByteSource& bytes, JpegHeader& he
                                          " components are not supported"};
   }
   use_planes = PlaneReader::supports(info);
+  if (use_planes && info.num_components == 3) header.pixels = JpegPixels::kPlanes;
+  header.picks_columns = use_planes;
   frame = frame_of(info);
   return {};
 }
@@ -253,8 +254,8 @@ Status JpegDecoder::State::read_group(bool samples) {
 Status JpegDecoder::State::read_from_planes() {
   rows.clear();
   while (rows.empty() && !planes.done()) {
-    if (Status status = read_group(planes.next_group_matters(wanted)); !status.ok()) return status;
-    planes.convert(wanted, rows);
+    if (Status status = read_group(planes.next_group_matters()); !status.ok()) return status;
+    planes.convert(rows);
   }
   return {};
 }
@@ -285,7 +286,9 @@ Status JpegDecoder::read(RowBand& band) {
   if (Status status = s.use_planes ? s.read_from_planes() : s.read_scanlines(); !status.ok()) {
     return status;
   }
-  band = {s.rows.data(), static_cast<int>(s.rows.size())};
+  band = {.rows = s.rows.data(),
+          .count = static_cast<int>(s.rows.size()),
+          .plane_stride = s.use_planes ? s.planes.plane_stride() : 0};
   return {};
 }
 
@@ -293,7 +296,9 @@ EntropyDecoder JpegDecoder::decoded_by() const {
   return state_->use_scan ? EntropyDecoder::kOwn : EntropyDecoder::kLibjpeg;
 }
 
-void JpegDecoder::want(std::span<const uint8_t> rows) { state_->wanted = rows; }
+void JpegDecoder::want(std::span<const uint8_t> rows, std::span<const int32_t> columns) {
+  state_->planes.want(rows, columns);
+}
 
 Status JpegDecoder::State::skip_planes() {
   while (!planes.all_read()) {

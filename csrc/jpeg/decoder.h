@@ -21,6 +21,7 @@ const char* libjpeg_turbo_version();
 
 enum class JpegPixels {
   kGray,          // 1 byte
+  kPlanes,        // 1 byte in each of three rows: R, G, B
   kColor,         // 4 bytes: R, G, B, 255
   kInvertedCmyk,  // 4 bytes: 255 - C, 255 - M, 255 - Y, 255 - K
 };
@@ -28,11 +29,13 @@ enum class JpegPixels {
 struct JpegHeader {
   Size size;
   JpegPixels pixels = JpegPixels::kColor;
+  bool picks_columns = false;  // whether rows can be made of some columns only
 };
 
 struct RowBand {
   const uint8_t* const* rows = nullptr;  // each with kRowSlack bytes behind its pixels, or null
   int count = 0;                         // 0 after the last row
+  ptrdiff_t plane_stride = 0;            // kPlanes: from a row of R to its G, and on to its B
 };
 
 // Who decodes the entropy-coded data of sequential Huffman files: libjpeg, or a decoder of our own
@@ -60,8 +63,10 @@ class JpegDecoder {
   Status open(ByteSource& source, JpegHeader& header);
 
   // Names the rows that are wanted, a byte each (0: not wanted); they must outlive the file. Rows
-  // that are not wanted may come as null. Without a call, all are wanted.
-  void want(std::span<const uint8_t> rows);
+  // that are not wanted may come as null. Without a call, all are wanted. Where the file
+  // `picks_columns`, its rows may be made of the columns named here alone, side by side (what a
+  // negative one gives is undefined). After `open`, before `read`.
+  void want(std::span<const uint8_t> rows, std::span<const int32_t> columns = {});
 
   // The next rows, top to bottom, valid until the next call.
   Status read(RowBand& band);

@@ -60,7 +60,10 @@ std::vector<uint8_t> decode_picture(EntropyDecoder entropy) {
   if (!decoder.open(source, header).ok()) return {};
   for (RowBand band; decoder.read(band).ok() && band.count > 0;) {
     for (int r = 0; r < band.count; ++r) {
-      pixels.insert(pixels.end(), band.rows[r], band.rows[r] + 4 * header.size.width);
+      for (int plane = 0; plane < 3; ++plane) {
+        const uint8_t* row = band.rows[r] + plane * band.plane_stride;
+        pixels.insert(pixels.end(), row, row + header.size.width);
+      }
     }
   }
   if (!decoder.finish().ok() || decoder.decoded_by() != entropy) return {};

@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "base/cpu.h"
+#include "jpeg/column_picks.h"
 
 namespace pyloader {
 
@@ -33,9 +34,12 @@ struct JpegKernels {
                         uint8_t* out);
   // The same without widening. `bias` rounds: 1 where `far` lies above, 2 below.
   void (*upsample_h1v2)(const uint8_t* near, const uint8_t* far, int count, int bias, uint8_t* out);
-  // YCbCr samples to 4-byte pixels (R, G, B, 255).
+  // YCbCr samples to `rgb`, a row of each of R, G and B. In place is fine.
   void (*color_from_ycc)(const uint8_t* y, const uint8_t* cb, const uint8_t* cr, int width,
-                         uint8_t* out);
+                         uint8_t* const* rgb);
+  // The columns of `row` that `picks` names, side by side. The row may be read kPickSlack bytes past
+  // its end, `out` overwritten by kRowSlack.
+  void (*pick)(const uint8_t* row, const ColumnPicks& picks, uint8_t* out);
 };
 
 const JpegKernels& jpeg_kernels(SimdLevel level);
@@ -50,6 +54,7 @@ bool inverse_dct_avx2(const int16_t* blocks, const uint8_t* extents, int count,
 extern const JpegKernels kScalarJpegKernels;
 #if defined(__x86_64__)
 extern const JpegKernels kAvx2JpegKernels;
+extern const JpegKernels kAvx512JpegKernels;
 #endif
 
 }  // namespace pyloader

@@ -88,43 +88,60 @@ PYLOADER_AVX2 inline __m256i scaled(__m256i twice, int16_t factor) {
   return _mm256_srai_epi16(_mm256_add_epi16(product, _mm256_set1_epi16(1)), 1);
 }
 
-PYLOADER_AVX2 void color_from_ycc(const uint8_t* y, const uint8_t* cb, const uint8_t* cr, int width,
-                                  uint8_t* out) {
-  const __m256i center = _mm256_set1_epi16(128);
-  const __m256i opaque = _mm256_set1_epi16(255);
+// Sixteen bytes of each half, in order.
+PYLOADER_AVX2 inline void store_bytes(uint8_t* out, __m256i front, __m256i back) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(out),
+                      _mm256_permute4x64_epi64(_mm256_packus_epi16(front, back), 0xD8));
+}
+
+struct Rgb {
+  __m256i r, g, b;
+};
+
+// Sixteen pixels as words, not clipped yet.
+PYLOADER_AVX2 inline Rgb rgb_of(__m256i light, __m256i cb, __m256i cr) {
   // Factors above a half of 65536 are taken as 1 - f or 2 - f, so that they fit 16 bits:
   // R = Y + Cr + 0.402 Cr, B = Y + 2 Cb - 0.228 Cb, G = Y - Cr - 0.34414 Cb + 0.28586 Cr.
   const __m256i green_factors = _mm256_set1_epi32(static_cast<int>(
       (static_cast<uint32_t>(18734) << 16) | static_cast<uint16_t>(-22554)));
   const __m256i half = _mm256_set1_epi32(1 << 15);
-  for (int x = 0; x < width; x += 16, out += 64) {
-    const __m256i light = load_bytes(y + x);
-    const __m256i blue = _mm256_sub_epi16(load_bytes(cb + x), center);
-    const __m256i red = _mm256_sub_epi16(load_bytes(cr + x), center);
-    const __m256i twice_blue = _mm256_add_epi16(blue, blue);
-    const __m256i twice_red = _mm256_add_epi16(red, red);
+  const __m256i center = _mm256_set1_epi16(128);
+  const __m256i blue = _mm256_sub_epi16(cb, center), red = _mm256_sub_epi16(cr, center);
+  const __m256i twice_blue = _mm256_add_epi16(blue, blue);
+  const __m256i twice_red = _mm256_add_epi16(red, red);
+  const __m256i green0 = _mm256_srai_epi32(
+      _mm256_add_epi32(_mm256_madd_epi16(_mm256_unpacklo_epi16(blue, red), green_factors), half),
+      16);
+  const __m256i green1 = _mm256_srai_epi32(
+      _mm256_add_epi32(_mm256_madd_epi16(_mm256_unpackhi_epi16(blue, red), green_factors), half),
+      16);
+  return {_mm256_add_epi16(_mm256_add_epi16(light, red), scaled(twice_red, 26345)),
+          _mm256_add_epi16(_mm256_sub_epi16(light, red), _mm256_packs_epi32(green0, green1)),
+          _mm256_add_epi16(_mm256_add_epi16(light, twice_blue), scaled(twice_blue, -14942))};
+}
 
-    const __m256i r = _mm256_add_epi16(_mm256_add_epi16(light, red), scaled(twice_red, 26345));
-    const __m256i b =
-        _mm256_add_epi16(_mm256_add_epi16(light, twice_blue), scaled(twice_blue, -14942));
-    const __m256i pairs0 = _mm256_unpacklo_epi16(blue, red);
-    const __m256i pairs1 = _mm256_unpackhi_epi16(blue, red);
-    const __m256i green0 =
-        _mm256_srai_epi32(_mm256_add_epi32(_mm256_madd_epi16(pairs0, green_factors), half), 16);
-    const __m256i green1 =
-        _mm256_srai_epi32(_mm256_add_epi32(_mm256_madd_epi16(pairs1, green_factors), half), 16);
-    const __m256i g = _mm256_add_epi16(_mm256_sub_epi16(light, red),
-                                       _mm256_packs_epi32(green0, green1));
+PYLOADER_AVX2 void color_from_ycc(const uint8_t* y, const uint8_t* cb, const uint8_t* cr, int width,
+                                  uint8_t* const* rgb) {
+  for (int x = 0; x < width; x += 32) {
+    const Rgb front = rgb_of(load_bytes(y + x), load_bytes(cb + x), load_bytes(cr + x));
+    const Rgb back = rgb_of(load_bytes(y + x + 16), load_bytes(cb + x + 16), load_bytes(cr + x + 16));
+    store_bytes(rgb[0] + x, front.r, back.r);
+    store_bytes(rgb[1] + x, front.g, back.g);
+    store_bytes(rgb[2] + x, front.b, back.b);
+  }
+}
 
-    const __m256i red_blue = _mm256_packus_epi16(r, b);
-    const __m256i green_opaque = _mm256_packus_epi16(g, opaque);
-    const __m256i rg = _mm256_unpacklo_epi8(red_blue, green_opaque);
-    const __m256i ba = _mm256_unpackhi_epi8(red_blue, green_opaque);
-    const __m256i even = _mm256_unpacklo_epi16(rg, ba);  // pixels 0-3 and 8-11
-    const __m256i odd = _mm256_unpackhi_epi16(rg, ba);   // pixels 4-7 and 12-15
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm256_permute2x128_si256(even, odd, 0x20));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + 32),
-                        _mm256_permute2x128_si256(even, odd, 0x31));
+// Eight outputs from sixteen bytes.
+PYLOADER_AVX2 void pick(const uint8_t* row, const ColumnPicks& picks, uint8_t* out) {
+  const ColumnPicks::Table& table = picks.lanes8();
+  if (!table.fits) return kScalarJpegKernels.pick(row, picks, out);
+  const uint8_t* index = table.index.data();
+  for (const int32_t base : table.base) {
+    const __m128i window = _mm_loadu_si128(reinterpret_cast<const __m128i*>(row + base));
+    const __m128i shuffle = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(index));
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(out), _mm_shuffle_epi8(window, shuffle));
+    index += 8;
+    out += 8;
   }
 }
 
@@ -136,6 +153,7 @@ const JpegKernels kAvx2JpegKernels = {
     .upsample_h2v2 = upsample_h2v2,
     .upsample_h1v2 = upsample_h1v2,
     .color_from_ycc = color_from_ycc,
+    .pick = pick,
 };
 
 }  // namespace pyloader

@@ -36,15 +36,18 @@ constexpr int fixed(double value) { return static_cast<int>(value * 65536 + 0.5)
 uint8_t clip(int value) { return static_cast<uint8_t>(std::clamp(value, 0, 255)); }
 
 void color_from_ycc(const uint8_t* y, const uint8_t* cb, const uint8_t* cr, int width,
-                    uint8_t* out) {
+                    uint8_t* const* rgb) {
   constexpr int half = 1 << 15;
-  for (int x = 0; x < width; ++x, out += 4) {
-    const int blue = cb[x] - 128, red = cr[x] - 128;
-    out[0] = clip(y[x] + ((fixed(1.40200) * red + half) >> 16));
-    out[1] = clip(y[x] + ((-fixed(0.34414) * blue - fixed(0.71414) * red + half) >> 16));
-    out[2] = clip(y[x] + ((fixed(1.77200) * blue + half) >> 16));
-    out[3] = 255;
+  for (int x = 0; x < width; ++x) {
+    const int light = y[x], blue = cb[x] - 128, red = cr[x] - 128;
+    rgb[0][x] = clip(light + ((fixed(1.40200) * red + half) >> 16));
+    rgb[1][x] = clip(light + ((-fixed(0.34414) * blue - fixed(0.71414) * red + half) >> 16));
+    rgb[2][x] = clip(light + ((fixed(1.77200) * blue + half) >> 16));
   }
+}
+
+void pick(const uint8_t* row, const ColumnPicks& picks, uint8_t* out) {
+  for (const int32_t column : picks.columns()) *out++ = row[column];
 }
 
 }  // namespace
@@ -55,11 +58,13 @@ const JpegKernels kScalarJpegKernels = {
     .upsample_h2v2 = upsample_h2v2,
     .upsample_h1v2 = upsample_h1v2,
     .color_from_ycc = color_from_ycc,
+    .pick = pick,
 };
 
 const JpegKernels& jpeg_kernels(SimdLevel level) {
 #if defined(__x86_64__)
-  if (level >= SimdLevel::kAvx2) return kAvx2JpegKernels;
+  if (level == SimdLevel::kAvx512) return kAvx512JpegKernels;
+  if (level == SimdLevel::kAvx2) return kAvx2JpegKernels;
 #endif
   (void)level;
   return kScalarJpegKernels;

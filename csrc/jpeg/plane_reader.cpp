@@ -29,6 +29,11 @@ bool PlaneReader::supports(const jpeg_decompress_struct& info) {
   return wide == 1 || info.image_width > 4;
 }
 
+void PlaneReader::want(std::span<const uint8_t> rows, std::span<const int32_t> columns) {
+  wanted_rows_ = rows;
+  picks_.set(columns);
+}
+
 void PlaneReader::begin(jpeg_decompress_struct& info) {
   info.raw_data_out = TRUE;
   width_ = static_cast<int>(info.image_width);
@@ -43,15 +48,16 @@ void PlaneReader::begin(jpeg_decompress_struct& info) {
 
   // libjpeg writes whole blocks, up to a whole MCU.
   const auto padded = static_cast<size_t>(width_) + 2 * kGroup;
-  const size_t stride = align_up(padded + kRowSlack);
+  const size_t stride = align_up(padded + kPickSlack);
   const int luma_rows = tall_ ? 2 * kGroup : kGroup;
   const size_t rows = 2 * static_cast<size_t>(luma_rows + kGroup + kGroup);
   const size_t sums_bytes = align_up((padded + 2) * sizeof(uint16_t) + kRowSlack);
-  const size_t pixel_stride = align_up(static_cast<size_t>(width_) * 4 + kRowSlack);
+  const size_t pixels = picks_.empty() ? static_cast<size_t>(width_) : picks_.columns().size();
+  const size_t plane_stride = align_up(pixels + kRowSlack);
   // A call of `convert` has at most one group's rows, and two that waited for it.
   const size_t pixel_rows = static_cast<size_t>(luma_rows) + 2;
   uint8_t* memory =
-      scratch_.require((rows + 2) * stride + sums_bytes + pixel_rows * pixel_stride);
+      scratch_.require((rows + 2) * stride + sums_bytes + pixel_rows * 3 * plane_stride);
   const auto take = [&memory](size_t bytes) {
     uint8_t* taken = memory;
     memory += bytes;
@@ -65,8 +71,30 @@ void PlaneReader::begin(jpeg_decompress_struct& info) {
   }
   for (uint8_t*& row : upsampled_) row = take(stride);
   sums_ = reinterpret_cast<uint16_t*>(take(sums_bytes));
-  pixels_ = take(pixel_rows * pixel_stride);
-  pixel_stride_ = static_cast<ptrdiff_t>(pixel_stride);
+  pixels_ = take(pixel_rows * 3 * plane_stride);
+  plane_stride_ = static_cast<ptrdiff_t>(plane_stride);
+  choose_blocks();
+}
+
+// Columns of blocks that no wanted pixel depends on are left out.
+void PlaneReader::choose_blocks() {
+  for (int c = 0; c < count_; ++c) {
+    Plane& plane = planes_[c];
+    plane.wanted_columns.clear();
+    if (picks_.empty()) continue;
+    const bool halved = c > 0 && wide_;
+    const int width = halved ? chroma_width_ : width_;
+    const int reach = halved ? 1 : 0;  // neighbours that are interpolated from
+    plane.wanted_columns.assign(static_cast<size_t>((width + kGroup - 1) / kGroup), 0);
+    for (const int32_t column : picks_.columns()) {
+      const int at = halved ? column / 2 : column;
+      for (const int x : {at - reach, at, at + reach}) {
+        plane.wanted_columns[static_cast<size_t>(std::clamp(x, 0, width - 1) / kGroup)] = 1;
+      }
+    }
+    const auto& wanted = plane.wanted_columns;
+    if (std::find(wanted.begin(), wanted.end(), 0) == wanted.end()) plane.wanted_columns.clear();
+  }
 }
 
 bool PlaneReader::read_planes(jpeg_decompress_struct& info) {
@@ -82,54 +110,84 @@ bool PlaneReader::read_planes(jpeg_decompress_struct& info) {
   return true;
 }
 
+bool PlaneReader::wants_any(int first_row, int end_row) const {
+  if (wanted_rows_.empty()) return true;
+  const auto begin = wanted_rows_.begin();
+  const auto is_wanted = [](uint8_t row) { return row != 0; };
+  return std::any_of(begin + std::clamp(first_row, 0, height_),
+                     begin + std::clamp(end_row, 0, height_), is_wanted);
+}
+
+// The next group's rows of blocks that wanted rows depend on, a bit each.
+unsigned PlaneReader::wanted_block_rows(const Plane& plane) const {
+  const int halved = planes_[0].group_rows / plane.group_rows;  // 1 or 2 rows of pixels per sample
+  const int reach = count_ == 3 && tall_ && halved == 2 ? 1 : 0;
+  unsigned wanted = 0;
+  for (int b = 0; b < plane.group_rows / kGroup; ++b) {
+    const int first = (groups_read_ * plane.group_rows + b * kGroup) * halved;
+    if (wants_any(first - reach, first + kGroup * halved + reach)) wanted |= 1u << b;
+  }
+  return wanted;
+}
+
 bool PlaneReader::read_planes(ScanDecoder& scan, bool samples) {
   std::array<PlaneTarget, 3> targets;
-  for (int c = 0; c < count_; ++c) {
+  for (int c = 0; c < count_ && samples; ++c) {
     const Plane& plane = planes_[c];
-    targets[static_cast<size_t>(c)] = {plane.row(groups_read_ * plane.group_rows), plane.stride};
+    targets[static_cast<size_t>(c)] = {
+        .data = plane.row(groups_read_ * plane.group_rows),
+        .stride = plane.stride,
+        .wanted_rows = wanted_block_rows(plane),
+        .wanted_columns = plane.wanted_columns.empty() ? nullptr : plane.wanted_columns.data()};
   }
   if (!scan.decode_group(targets, samples)) return false;
   ++groups_read_;
   return true;
 }
 
-bool PlaneReader::next_group_matters(std::span<const uint8_t> wanted) const {
-  if (wanted.empty()) return true;
+bool PlaneReader::next_group_matters() const {
   // Rows just above and below are interpolated from this group's chroma too.
   const int reach = count_ == 3 && tall_ ? 1 : 0;
   const int rows = planes_[0].group_rows;
-  const int first = std::max(groups_read_ * rows - reach, 0);
-  const int end = std::min((groups_read_ + 1) * rows + reach, height_);
-  const auto begin = wanted.begin();
-  return std::any_of(begin + first, begin + end, [](uint8_t row) { return row != 0; });
+  return wants_any(groups_read_ * rows - reach, (groups_read_ + 1) * rows + reach);
+}
+
+// The chroma samples of row y, one per pixel.
+const uint8_t* PlaneReader::upsampled_chroma(int c, int y) {
+  const Plane& plane = planes_[1 + c];
+  if (!tall_) {
+    if (!wide_) return plane.row(y);
+    kernels_.upsample_h2v1(plane.row(y), chroma_width_, upsampled_[c]);
+    return upsampled_[c];
+  }
+  // The nearer chroma row weighs 3, the next one on the other side 1; edges repeat.
+  const int near_y = y / 2;
+  const bool upper = y % 2 == 0;
+  const int far_y = std::clamp(near_y + (upper ? -1 : 1), 0, chroma_height_ - 1);
+  const uint8_t *near = plane.row(near_y), *far = plane.row(far_y);
+  if (wide_) {
+    kernels_.upsample_h2v2(near, far, chroma_width_, sums_, upsampled_[c]);
+  } else {
+    kernels_.upsample_h1v2(near, far, chroma_width_, upper ? 1 : 2, upsampled_[c]);
+  }
+  return upsampled_[c];
 }
 
 void PlaneReader::convert_row(int y, uint8_t* out) {
-  const uint8_t* chroma[2];
-  for (int c = 0; c < 2; ++c) {
-    const Plane& plane = planes_[1 + c];
-    if (!tall_) {
-      chroma[c] = plane.row(y);
-      if (!wide_) continue;
-      kernels_.upsample_h2v1(chroma[c], chroma_width_, upsampled_[c]);
-    } else {
-      // The nearer chroma row weighs 3, the next one on the other side 1; edges repeat.
-      const int near_y = y / 2;
-      const bool upper = y % 2 == 0;
-      const int far_y = std::clamp(near_y + (upper ? -1 : 1), 0, chroma_height_ - 1);
-      const uint8_t *near = plane.row(near_y), *far = plane.row(far_y);
-      if (wide_) {
-        kernels_.upsample_h2v2(near, far, chroma_width_, sums_, upsampled_[c]);
-      } else {
-        kernels_.upsample_h1v2(near, far, chroma_width_, upper ? 1 : 2, upsampled_[c]);
-      }
+  uint8_t* const rgb[] = {out, out + plane_stride_, out + 2 * plane_stride_};
+  const uint8_t* ycc[] = {planes_[0].row(y), upsampled_chroma(0, y), upsampled_chroma(1, y)};
+  int width = width_;
+  if (!picks_.empty()) {
+    width = static_cast<int>(picks_.columns().size());
+    for (int c = 0; c < 3; ++c) {
+      kernels_.pick(ycc[c], picks_, rgb[c]);
+      ycc[c] = rgb[c];
     }
-    chroma[c] = upsampled_[c];
   }
-  kernels_.color_from_ycc(planes_[0].row(y), chroma[0], chroma[1], width_, out);
+  kernels_.color_from_ycc(ycc[0], ycc[1], ycc[2], width, rgb);
 }
 
-void PlaneReader::convert(std::span<const uint8_t> wanted, std::vector<const uint8_t*>& rows) {
+void PlaneReader::convert(std::vector<const uint8_t*>& rows) {
   rows.clear();
   // A row between two chroma rows waits for the lower one.
   const int chroma_read = std::min(groups_read_ * kGroup, chroma_height_);
@@ -137,17 +195,21 @@ void PlaneReader::convert(std::span<const uint8_t> wanted, std::vector<const uin
   if (count_ == 3 && tall_ && chroma_read < chroma_height_) end = std::min(end, 2 * chroma_read - 1);
   uint8_t* out = pixels_;
   for (; next_row_ < end; ++next_row_) {
-    if (!wanted.empty() && wanted[static_cast<size_t>(next_row_)] == 0) {
+    if (!wanted_rows_.empty() && wanted_rows_[static_cast<size_t>(next_row_)] == 0) {
       rows.push_back(nullptr);
       continue;
     }
-    if (count_ == 1) {
+    if (count_ == 1 && picks_.empty()) {
       rows.push_back(planes_[0].row(next_row_));
       continue;
     }
-    convert_row(next_row_, out);
+    if (count_ == 1) {
+      kernels_.pick(planes_[0].row(next_row_), picks_, out);
+    } else {
+      convert_row(next_row_, out);
+    }
     rows.push_back(out);
-    out += pixel_stride_;
+    out += 3 * plane_stride_;
   }
 }
 

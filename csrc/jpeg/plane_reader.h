@@ -1,5 +1,6 @@
-// Gray and YCbCr images from raw planes, libjpeg's or our own: upsampling and colour conversion of our own, on rows that
-// stay in the cache. The same bytes as libjpeg's, in a fraction of the time. Private to jpeg/.
+// Gray and YCbCr images from raw planes, libjpeg's or our own: upsampling and colour conversion of
+// our own, on rows that stay in the cache, of the pixels that are wanted. The same bytes as
+// libjpeg's, in a fraction of the time. Private to jpeg/.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +23,9 @@ class PlaneReader {
   // files go through libjpeg's own scanlines. After jpeg_read_header.
   static bool supports(const jpeg_decompress_struct& info);
 
+  // What is wanted of the next file: see JpegDecoder.
+  void want(std::span<const uint8_t> rows, std::span<const int32_t> columns);
+
   // After jpeg_read_header and before jpeg_start_decompress: asks libjpeg for planes, takes memory.
   // Throws std::bad_alloc.
   void begin(jpeg_decompress_struct& info);
@@ -34,7 +38,7 @@ class PlaneReader {
   bool read_planes(ScanDecoder& scan, bool samples);
 
   // Whether wanted rows depend on the next row of MCUs.
-  bool next_group_matters(std::span<const uint8_t> wanted) const;
+  bool next_group_matters() const;
 
   // Rows of MCUs read so far, and rows of pixels passed on. `resume` goes back to such a state once
   // the planes were begun and read again.
@@ -43,8 +47,11 @@ class PlaneReader {
   void resume(int next_row) { next_row_ = next_row; }
 
   // Outside the wall: pixels of all rows that are complete. `rows` gets a pointer per row, null for
-  // rows whose byte in `wanted` (where given) is 0. At least one row after two `read_planes`.
-  void convert(std::span<const uint8_t> wanted, std::vector<const uint8_t*>& rows);
+  // rows that are not wanted. At least one row after two `read_planes`.
+  void convert(std::vector<const uint8_t*>& rows);
+
+  // From a row of R to its G, and on to its B.
+  ptrdiff_t plane_stride() const { return plane_stride_; }
 
   bool done() const { return next_row_ == height_; }
   bool all_read() const { return groups_read_ * planes_[0].group_rows >= height_; }
@@ -57,10 +64,15 @@ class PlaneReader {
     uint8_t* data = nullptr;
     ptrdiff_t stride = 0;
     int group_rows = 0;  // rows per MCU row
+    std::vector<uint8_t> wanted_columns;  // of blocks; empty for all
 
     uint8_t* row(int y) const { return data + static_cast<ptrdiff_t>(y % (2 * group_rows)) * stride; }
   };
 
+  bool wants_any(int first_row, int end_row) const;
+  void choose_blocks();
+  unsigned wanted_block_rows(const Plane& plane) const;
+  const uint8_t* upsampled_chroma(int c, int y);
   void convert_row(int y, uint8_t* out);
 
   const JpegKernels& kernels_;
@@ -75,10 +87,12 @@ class PlaneReader {
   int groups_read_ = 0;
   int next_row_ = 0;
   Plane planes_[3];
+  std::span<const uint8_t> wanted_rows_;  // empty for all
+  ColumnPicks picks_;                     // empty for all columns
   uint8_t* upsampled_[2] = {};
   uint16_t* sums_ = nullptr;
   uint8_t* pixels_ = nullptr;
-  ptrdiff_t pixel_stride_ = 0;
+  ptrdiff_t plane_stride_ = 0;
 };
 
 }  // namespace pyloader

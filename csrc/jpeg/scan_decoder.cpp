@@ -181,11 +181,22 @@ bool ScanDecoder::decode_row(std::span<const PlaneTarget, 3> targets, bool sampl
       const int blocks = std::min(mcus * part.h, part.columns - mcu * part.h);
       const int rows = std::min(part.v, part.rows - next_row_ * part.v);
       for (int y = 0; y < rows; ++y) {
+        if ((target.wanted_rows >> (first_row + y) & 1) == 0) continue;
         uint8_t* out = target.data + ptrdiff_t{8} * (first_row + y) * target.stride +
                        ptrdiff_t{8} * mcu * part.h;
-        if (!kernels_.inverse_dct(part.blocks[y], part.extents[y], blocks, part.dequantiser, out,
-                                  target.stride)) {
-          return false;
+        for (int begin = 0, end = 0; begin < blocks; begin = end) {
+          end = blocks;
+          if (const uint8_t* wanted = target.wanted_columns; wanted != nullptr) {
+            wanted += mcu * part.h;
+            while (begin < blocks && wanted[begin] == 0) ++begin;
+            for (end = begin; end < blocks && wanted[end] != 0;) ++end;
+            if (begin == end) break;
+          }
+          if (!kernels_.inverse_dct(part.blocks[y] + kBlock * begin, part.extents[y] + begin,
+                                    end - begin, part.dequantiser, out + ptrdiff_t{8} * begin,
+                                    target.stride)) {
+            return false;
+          }
         }
       }
     }

@@ -17,10 +17,12 @@
 namespace pyloader {
 
 // Where one component's samples of a row of MCUs go; whole blocks are written, and up to a block
-// more on the right.
+// more on the right. Blocks that are not wanted need not be.
 struct PlaneTarget {
   uint8_t* data = nullptr;
   ptrdiff_t stride = 0;
+  unsigned wanted_rows = ~0u;               // a bit per row of blocks
+  const uint8_t* wanted_columns = nullptr;  // a byte per column of blocks (0: not wanted), or all
 };
 
 // One thread, reused from file to file; memory does not depend on the image.

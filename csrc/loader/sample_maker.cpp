@@ -26,7 +26,15 @@ AugmentSpec without_statistics(const AugmentSpec& spec) {
   return {.fill_mode = spec.fill_mode, .cval = spec.cval, .order = spec.order, .exact = true};
 }
 
-int source_channels(JpegPixels pixels) { return pixels == JpegPixels::kGray ? 1 : 4; }
+RowForm form_of(JpegPixels pixels) {
+  switch (pixels) {
+    case JpegPixels::kGray: return RowForm::kGray;
+    case JpegPixels::kPlanes: return RowForm::kPlanes;
+    case JpegPixels::kColor:
+    case JpegPixels::kInvertedCmyk: break;
+  }
+  return RowForm::kColor;
+}
 
 }  // namespace
 
@@ -90,10 +98,11 @@ void SampleMaker::plan_for(Size source) {
                            plans_);
 }
 
-// Points the planned resize at the right sink. `channels` is 1 for gray rows, 4 for colour.
-void SampleMaker::begin_rows(int channels, bool premultiplied, uint8_t* destination) {
+// Points the planned resize at the right sink.
+void SampleMaker::begin_rows(RowForm form, bool premultiplied, bool picked, uint8_t* destination) {
   const bool to_finish = foreign_.has_finish();
-  const int row_channels = channels == 1 ? 1 : spec_.layout.channels;
+  const bool gray = form == RowForm::kGray;
+  const int row_channels = gray ? 1 : spec_.layout.channels;
   int resized_channels = row_channels;
   SampleStore& store = to_finish ? float_store_ : store_;
   uint8_t* out = to_finish ? reinterpret_cast<uint8_t*>(float_image_.data()) : destination;
@@ -102,7 +111,7 @@ void SampleMaker::begin_rows(int channels, bool premultiplied, uint8_t* destinat
   if (augments_) {
     Augmenter& augmenter = to_finish ? float_augmenter_ : augmenter_;
     // The warp takes 4-byte pixels.
-    resized_channels = channels == 4 && augmenter.wants_wide_rows(transform_) ? 4 : row_channels;
+    resized_channels = !gray && augmenter.wants_wide_rows(transform_) ? 4 : row_channels;
     augmenter.begin(transform_, row_channels, resized_channels, store, out);
     sink = &augmenter;
     if (premultiplied) {
@@ -110,7 +119,7 @@ void SampleMaker::begin_rows(int channels, bool premultiplied, uint8_t* destinat
       sink = &unpremultiplier_;
     }
   }
-  resizer_.begin(plan_, channels, resized_channels, *sink);
+  resizer_.begin(plan_, form, resized_channels, *sink, picked);
 }
 
 void SampleMaker::trim() {
@@ -135,8 +144,11 @@ Status SampleMaker::make_jpeg(ByteSource& source, uint8_t* destination,
   if (Status status = decoder_.open(source, header); !status.ok()) return status;
   const bool to_gray = spec_.layout.channels == 1;
   plan_for(header.size);
-  begin_rows(to_gray ? 1 : source_channels(header.pixels), false, destination);
-  decoder_.want(plan_.needed_rows);
+  // Nearest takes some columns only, and nothing else looks at the others.
+  const bool picks = header.picks_columns && plan_.kind == ResizePlan::Kind::kNearest;
+  begin_rows(to_gray ? RowForm::kGray : form_of(header.pixels), false, picks, destination);
+  decoder_.want(plan_.needed_rows, picks ? plan_.columns : std::span<const int32_t>());
+  const int width = picks ? plan_.target.width : header.size.width;
 
   uint64_t decode_ns = 0, resize_ns = watch.lap();
   while (!resizer_.done()) {
@@ -144,7 +156,7 @@ Status SampleMaker::make_jpeg(ByteSource& source, uint8_t* destination,
     Status status = decoder_.read(band);
     decode_ns += watch.lap();
     if (!status.ok()) return status;
-    push_jpeg_rows(band, header.pixels, header.size.width);
+    push_jpeg_rows(band, header.pixels, width);
     resize_ns += watch.lap();
   }
   Status status = decoder_.finish();
@@ -160,7 +172,7 @@ void SampleMaker::push_jpeg_rows(const RowBand& band, JpegPixels pixels, int wid
   const bool to_gray = spec_.layout.channels == 1;
   const bool from_cmyk = pixels == JpegPixels::kInvertedCmyk;
   if (pixels == JpegPixels::kGray || (!from_cmyk && !to_gray)) {
-    resizer_.push(band.rows, band.count);
+    resizer_.push(band.rows, band.count, band.plane_stride);
     return;
   }
   const size_t stride = align_up(static_cast<size_t>(width) * 4 + kRowSlack);
@@ -174,7 +186,12 @@ void SampleMaker::push_jpeg_rows(const RowBand& band, JpegPixels pixels, int wid
       color_from_inverted_cmyk(row, memory, width);
       row = memory;
     }
-    if (to_gray) kernels_.gray_from_color(row, memory, width);
+    if (pixels == JpegPixels::kPlanes) {
+      const uint8_t *green = row + band.plane_stride, *blue = green + band.plane_stride;
+      kernels_.gray_from_planes(row, green, blue, memory, width);
+    } else if (to_gray) {
+      kernels_.gray_from_color(row, memory, width);
+    }
   }
   resizer_.push(converted_rows_.data(), band.count);
 }
@@ -227,7 +244,7 @@ Status SampleMaker::make_decoded(const OtherImage& image, uint8_t* destination) 
   plan_for(view.size);
   // Pillow resizes RGBA with its colours multiplied by alpha, but for nearest.
   const bool premultiplied = view.channels == 4 && plan_.kind == ResizePlan::Kind::kFilter;
-  begin_rows(channels, premultiplied, destination);
+  begin_rows(channels == 1 ? RowForm::kGray : RowForm::kColor, premultiplied, false, destination);
 
   uint8_t* row = converted_.require(align_up(static_cast<size_t>(width) * 4 + kRowSlack));
   for (int y = 0; y < view.size.height && !resizer_.done(); ++y) {

@@ -64,7 +64,7 @@ class SampleMaker {
   Status make_decoded(const OtherImage& image, uint8_t* destination);
   void choose_steps(const double* transform);
   void plan_for(Size source);
-  void begin_rows(int channels, bool premultiplied, uint8_t* destination);
+  void begin_rows(RowForm form, bool premultiplied, bool picked, uint8_t* destination);
   Status finish_sample(uint8_t* destination);
   void trim();
   void push_jpeg_rows(const RowBand& band, JpegPixels pixels, int width);

@@ -62,6 +62,20 @@ size_t row_bytes(const JpegHeader& header) {
   return static_cast<size_t>(header.size.width) * (header.pixels == JpegPixels::kGray ? 1 : 4);
 }
 
+void pack_row(const RowBand& band, int r, JpegPixels form, size_t width, uint8_t* out) {
+  const uint8_t* row = band.rows[r];
+  if (form != JpegPixels::kPlanes) {
+    std::memcpy(out, row, width * (form == JpegPixels::kGray ? 1 : 4));
+    return;
+  }
+  for (size_t x = 0; x < width; ++x, out += 4, ++row) {
+    out[0] = row[0];
+    out[1] = row[band.plane_stride];
+    out[2] = row[2 * band.plane_stride];
+    out[3] = 255;
+  }
+}
+
 std::vector<uint8_t> reference_pixels(std::span<const uint8_t> content, const JpegHeader& header) {
   std::vector<uint8_t> out(row_bytes(header) * static_cast<size_t>(header.size.height));
   Reference reference = {};
@@ -77,6 +91,8 @@ Pixels decode(JpegDecoder& decoder, ByteSource& source, std::span<const uint8_t>
   if (!pixels.status.ok()) return pixels;
   if (!wanted.empty()) decoder.want(wanted);
   const size_t bytes = row_bytes(pixels.header);
+  const auto width = static_cast<size_t>(pixels.header.size.width);
+  const bool planes = pixels.header.pixels == JpegPixels::kPlanes;
   const int height = pixels.header.size.height;
   pixels.bytes.resize(bytes * static_cast<size_t>(height));
   for (int y = 0;;) {
@@ -91,8 +107,11 @@ Pixels decode(JpegDecoder& decoder, ByteSource& source, std::span<const uint8_t>
       const bool is_wanted = wanted.empty() || wanted[static_cast<size_t>(y)] != 0;
       check(!is_wanted || row != nullptr, "a wanted row is null");
       if (row == nullptr) continue;
-      if (is_wanted) std::memcpy(&pixels.bytes[static_cast<size_t>(y) * bytes], row, bytes);
-      slack = slack ^ row[bytes + kRowSlack - 1];
+      if (is_wanted) {
+        pack_row(band, r, pixels.header.pixels, width, &pixels.bytes[static_cast<size_t>(y) * bytes]);
+      }
+      const size_t last = planes ? 2 * static_cast<size_t>(band.plane_stride) + width : bytes;
+      slack = slack ^ row[last + kRowSlack - 1];
     }
   }
   if (pixels.status.ok()) pixels.status = decoder.finish();

@@ -18,6 +18,9 @@ struct Pixels {
 
 size_t row_bytes(const JpegHeader& header);
 
+// Row `r` of a band, of `width` pixels, planes as 4-byte pixels.
+void pack_row(const RowBand& band, int r, JpegPixels form, size_t width, uint8_t* out);
+
 // All rows of one file, which stays open; rows that are not wanted stay zero.
 Pixels decode(JpegDecoder& decoder, ByteSource& source, std::span<const uint8_t> wanted = {});
 

@@ -62,6 +62,51 @@ void wanted_rows_are_the_same_rows() {
   }
 }
 
+void wanted_columns_are_the_same_columns() {
+  Random random(32);
+  auto decoders = decoders_of_all_levels();
+  for (const Size size : {Size{37, 53}, Size{5, 9}, Size{301, 40}, Size{650, 33}}) {
+    for (const JpegRecipe& recipe : recipes_of(size)) {
+      const std::vector<uint8_t> content = make_jpeg(recipe);
+      // From repeated columns to two in the whole row.
+      const int count = random.between(1, std::max(2, size.width * 2 / (1 + random.below(40))));
+      std::vector<int32_t> columns;
+      for (int i = 0; i < count; ++i) columns.push_back(i * size.width / count);
+      if (random.below(4) == 0) columns.back() = -1;
+      std::vector<uint8_t> rows(static_cast<size_t>(size.height));
+      const int gap = random.between(1, 20);
+      for (size_t y = 0; y < rows.size(); ++y) rows[y] = static_cast<int>(y) % gap == 0;
+      for (auto& decoder : decoders) {
+        const Pixels whole = decode(*decoder, content);
+        MemorySource source(content);
+        JpegHeader header;
+        check(decoder->open(source, header).ok());
+        if (!header.picks_columns) continue;
+        decoder->want(rows, columns);
+        const size_t pixel = header.pixels == JpegPixels::kGray ? 1 : 4;
+        std::vector<uint8_t> packed(columns.size() * pixel);
+        size_t y = 0;
+        for (RowBand band; decoder->read(band).ok() && band.count > 0;) {
+          for (int r = 0; r < band.count; ++r, ++y) {
+            if (rows[y] == 0) continue;
+            pack_row(band, r, header.pixels, columns.size(), packed.data());
+            const uint8_t* row = &whole.bytes[y * row_bytes(header)];
+            bool same = true;
+            for (size_t x = 0; x < columns.size(); ++x) {
+              if (columns[x] < 0) continue;
+              const uint8_t* expected = row + pixel * static_cast<size_t>(columns[x]);
+              same = same && std::equal(expected, expected + pixel, &packed[x * pixel]);
+            }
+            check(same, name_of(recipe) + ", columns " + std::to_string(count));
+          }
+        }
+        check(y == rows.size() && decoder->finish().ok(), name_of(recipe));
+        decoder->close();
+      }
+    }
+  }
+}
+
 void windows_do_not_show() {
   JpegDecoder decoder(available_simd_level());
   for (const JpegRecipe& recipe : recipes_of({29, 35})) {
@@ -160,6 +205,8 @@ int main(int argc, char** argv) {
       {"rows equal libjpeg's scanlines for every sampling, colour, process and size",
        rows_equal_scanlines},
       {"wanted rows are the rows that a whole decode gives", wanted_rows_are_the_same_rows},
+      {"wanted columns are the columns that a whole decode gives",
+       wanted_columns_are_the_same_columns},
       {"content in windows of any size decodes as in one", windows_do_not_show},
       {"files larger than the window decode as from memory",
        files_larger_than_the_window_read_as_one},

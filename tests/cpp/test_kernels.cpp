@@ -90,15 +90,16 @@ void horizontal_kernels_agree() {
   int turn = 0;
   for (const AxisKey& key : many_axes()) {
     const AxisPlan plan = make_axis_plan(key);
-    const int rows = 1 + turn % kMaxRows, kind = turn++ % 3;
+    const int kind = turn++ % 3;
     for (const int channels : {1, 3, 4}) {
+      const int rows = 1 + turn % (channels == 1 ? kMaxPlaneRows : kMaxRows);
       const size_t src_bytes = static_cast<size_t>(key.in_size) * (channels == 1 ? 1 : 4);
       const size_t dst_bytes = static_cast<size_t>(key.out_size * channels);
       ExactRows src(rows, src_bytes, random), expected(rows, dst_bytes, random);
       make_hard(src, src_bytes, kind);
       const auto run = [&](SimdLevel level, const ExactRows& dst) {
         const ImageKernels& kernels = image_kernels(level);
-        if (channels == 1) return kernels.horizontal_gray(src.source(), dst.data(), rows, plan);
+        if (channels == 1) return kernels.horizontal_plane(src.source(), dst.data(), rows, plan);
         kernels.horizontal_color(src.source(), dst.data(), rows, plan, channels);
       };
       run(SimdLevel::kScalar, expected);
@@ -150,6 +151,35 @@ void gray_kernels_agree() {
       image_kernels(level).gray_from_color(in_place[0], in_place[0], width);
       check(std::memcmp(in_place[0], expected[0], static_cast<size_t>(width)) == 0,
             "in place, width " + std::to_string(width));
+    }
+  }
+}
+
+void planes_come_together_alike() {
+  Random random(8);
+  for (int width = 1; width <= 150; ++width) {
+    const auto bytes = static_cast<size_t>(width);
+    ExactRows src(3, bytes, random), expected(1, bytes, random);
+    make_hard(src, bytes, width % 3);
+    image_kernels(SimdLevel::kScalar)
+        .gray_from_planes(src[0], src[1], src[2], expected[0], width);
+    for (SimdLevel level : all_levels()) {
+      const ImageKernels& kernels = image_kernels(level);
+      ExactRows gray(1, bytes, random);
+      src.change_slack(random);
+      kernels.gray_from_planes(src[0], src[1], src[2], gray[0], width);
+      check(gray.same(expected), "gray, width " + std::to_string(width));
+      for (const int channels : {3, 4}) {
+        ExactRows pixels(1, bytes * static_cast<size_t>(channels), random);
+        kernels.interleave(src[0], src[1], src[2], pixels[0], width, channels);
+        bool same = true;
+        for (int x = 0; x < width; ++x) {
+          for (int c = 0; c < channels; ++c) {
+            same = same && pixels[0][x * channels + c] == (c == 3 ? 255 : src[c][x]);
+          }
+        }
+        check(same, "pixels, width " + std::to_string(width));
+      }
     }
   }
 }
@@ -219,21 +249,21 @@ void ycc_kernels_agree() {
   }
   for (const int light : {0, 1, 64, 127, 200, 255}) {
     std::memset(y[0], light, 65536);
-    ExactRows expected(1, size_t{65536} * 4, random);
-    kScalarJpegKernels.color_from_ycc(y[0], cb[0], cr[0], 65536, expected[0]);
+    ExactRows expected(3, 65536, random);
+    kScalarJpegKernels.color_from_ycc(y[0], cb[0], cr[0], 65536, expected.data());
     for (SimdLevel level : all_levels()) {
-      ExactRows actual(1, size_t{65536} * 4, random);
-      jpeg_kernels(level).color_from_ycc(y[0], cb[0], cr[0], 65536, actual[0]);
+      ExactRows actual(3, 65536, random);
+      jpeg_kernels(level).color_from_ycc(y[0], cb[0], cr[0], 65536, actual.data());
       check(actual.same(expected), "luma " + std::to_string(light));
     }
   }
   for (int width = 1; width <= 100; ++width) {
     const auto bytes = static_cast<size_t>(width);
-    ExactRows in(3, bytes, random), expected(1, 4 * bytes, random);
-    kScalarJpegKernels.color_from_ycc(in[0], in[1], in[2], width, expected[0]);
+    ExactRows in(3, bytes, random), expected(3, bytes, random);
+    kScalarJpegKernels.color_from_ycc(in[0], in[1], in[2], width, expected.data());
     for (SimdLevel level : all_levels()) {
-      ExactRows actual(1, 4 * bytes, random);
-      jpeg_kernels(level).color_from_ycc(in[0], in[1], in[2], width, actual[0]);
+      ExactRows actual(3, bytes, random);
+      jpeg_kernels(level).color_from_ycc(in[0], in[1], in[2], width, actual.data());
       check(actual.same(expected), "width " + std::to_string(width));
     }
   }
@@ -277,6 +307,7 @@ int main(int argc, char** argv) {
       {"vertical kernels give the reference's bits for every size, filter, box and width",
        vertical_kernels_agree},
       {"gray kernels give the reference's bits, in place too", gray_kernels_agree},
+      {"planes become gray and pixels by the reference's bits", planes_come_together_alike},
       {"float stores give the reference's bits and end where the batch ends", store_kernels_agree},
       {"chroma upsampling gives the reference's bits for every width", chroma_kernels_agree},
       {"colour conversion gives the reference's bits for every chroma pair", ycc_kernels_agree},

@@ -92,12 +92,23 @@ Image reference(Image image, const ResizePlan& plan, int dst_channels) {
   if (!plan.vertical_first && plan.vertical) image = vertical_pass(image, *plan.vertical);
   if (image.channels == dst_channels) return image;
   Image out(image.size, dst_channels);
+  const auto blank = [&](const std::vector<int32_t>& from, int at) {
+    return plan.kind == ResizePlan::Kind::kNearest && from[static_cast<size_t>(at)] < 0;
+  };
   for (int y = 0; y < out.size.height; ++y) {
     for (int x = 0; x < out.size.width; ++x) {
-      for (int c = 0; c < dst_channels; ++c) out.at(x, y, c) = image.at(x, y, c);
+      const bool nothing = blank(plan.columns, x) || blank(plan.rows, y);
+      for (int c = 0; c < dst_channels; ++c) {
+        out.at(x, y, c) = c < image.channels ? image.at(x, y, c) : (nothing ? 0 : 255);
+      }
     }
   }
   return out;
+}
+
+RowForm form_of(const Image& image) {
+  if (image.channels == 1) return RowForm::kGray;
+  return image.channels == 3 ? RowForm::kPlanes : RowForm::kColor;
 }
 
 // Takes the rows and reads all of their slack, as kernels behind it may.
@@ -120,23 +131,47 @@ class Collector final : public RowSink {
   volatile uint8_t slack_ = 0;
 };
 
+// A row as `form` has it: planes behind each other, each with its slack. `columns`, where given, are
+// what it consists of.
+void copy_row(Image& image, int y, std::span<const int32_t> columns, uint8_t* out,
+              ptrdiff_t plane_stride) {
+  const int width = columns.empty() ? image.size.width : static_cast<int>(columns.size());
+  const bool planes = form_of(image) == RowForm::kPlanes;
+  for (int x = 0; x < width; ++x) {
+    const int from = columns.empty() ? x : std::max(columns[static_cast<size_t>(x)], 0);
+    for (int c = 0; c < image.channels; ++c) {
+      out[planes ? x + c * plane_stride : x * image.channels + c] = image.at(from, y, c);
+    }
+  }
+}
+
 // Pushes the image in bands of ragged sizes. A row lives in a heap block of its own, during the
 // call only; a row that the plan does not need does not exist.
 Image streamed(RowResizer& resizer, Image& image, const ResizePlan& plan, int dst_channels,
                Random& random, const std::string& name) {
   Image out(plan.target, dst_channels);
   Collector sink(out);
-  resizer.begin(plan, image.channels, dst_channels, sink);
+  const RowForm form = form_of(image);
+  const bool picked = plan.kind == ResizePlan::Kind::kNearest && form != RowForm::kColor &&
+                      random.below(2) == 0;
+  std::span<const int32_t> columns;
+  if (picked) columns = plan.columns;
+  const size_t width = picked ? columns.size() : static_cast<size_t>(image.size.width);
+  const size_t plane_stride = width + kRowSlack + random.below(3);
+  const size_t bytes = form == RowForm::kPlanes ? 2 * plane_stride + width
+                       : form == RowForm::kGray ? width
+                                                : 4 * width;
+  resizer.begin(plan, form, dst_channels, sink, picked);
   const int longest = random.between(1, 21);
   for (int y = 0; y < image.size.height && !resizer.done();) {
     const int count = std::min(random.between(1, longest), image.size.height - y);
-    ExactRows band(count, image.row_bytes(), random);
+    ExactRows band(count, bytes, random);
     std::vector<const uint8_t*> rows;
     for (int r = 0; r < count; ++r) {
-      std::memcpy(band[r], &image.at(0, y + r, 0), image.row_bytes());
+      copy_row(image, y + r, columns, band[r], static_cast<ptrdiff_t>(plane_stride));
       rows.push_back(plan.needed_rows[static_cast<size_t>(y + r)] != 0 ? band[r] : nullptr);
     }
-    resizer.push(rows.data(), count);
+    resizer.push(rows.data(), count, static_cast<ptrdiff_t>(plane_stride));
     y += count;
   }
   check(resizer.done(), "done: " + name);
@@ -179,7 +214,7 @@ std::vector<std::unique_ptr<RowResizer>> resizers_of_all_levels() {
   return resizers;
 }
 
-constexpr int kChannels[][2] = {{1, 1}, {4, 3}, {4, 4}};
+constexpr int kChannels[][2] = {{1, 1}, {4, 3}, {4, 4}, {3, 3}, {3, 4}};
 
 void random_sizes_in_both_orders() {
   Random random(11);
@@ -194,7 +229,7 @@ void random_sizes_in_both_orders() {
                           .keep_aspect_ratio = random.below(3) == 0};
     if (random.below(6) == 0) request.target.width = request.source.width;
     if (random.below(6) == 0) request.target.height = request.source.height;
-    const auto& channels = kChannels[random.below(3)];
+    const auto& channels = kChannels[random.below(5)];
     const ResizePlan plan = compare(request, channels[0], channels[1], resizers, cache, random);
     if (plan.kind != ResizePlan::Kind::kFilter) continue;
     ++(plan.vertical_first ? vertical_first : horizontal_first);
@@ -211,7 +246,7 @@ void small_sizes_completely() {
   AxisPlanCache cache;
   for (Filter filter : kFilters) {
     for (int code = 0; code < 4 * 4 * 4 * 4; ++code) {
-      const auto& channels = kChannels[code % 3];
+      const auto& channels = kChannels[code % 5];
       compare({.source = {code % 4 + 1, code / 4 % 4 + 1},
                .target = {code / 16 % 4 + 1, code / 64 + 1},
                .filter = filter,
@@ -271,7 +306,7 @@ void an_abandoned_image_leaves_no_trace() {
           make_resize_plan({first.size, {9, 7}, kFilters[random.below(6)], false}, cache);
       Image nowhere(plan.target, 3);
       Collector sink(nowhere);
-      resizer.begin(plan, 4, 3, sink);
+      resizer.begin(plan, RowForm::kColor, 3, sink);
       ExactRows half(first.size.height / 2, first.row_bytes(), random);
       resizer.push(half.source(), half.count());
       Image second({random.between(1, 60), random.between(1, 60)}, 4);
