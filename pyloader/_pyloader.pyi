@@ -67,6 +67,7 @@ class Loader:
         samplewise_std: bool = False,
         mean: NDArray[np.float64] | None = None,  # what is subtracted: (C,), or (H, W, C)
         std: NDArray[np.float64] | None = None,  # what is divided by, likewise
+        fidelity: str = "exact",  # or fast
         pinning: str = "off",  # off for_cuda always: page-locked slots
     ) -> None: ...
     def submit(
@@ -114,6 +115,7 @@ def load_image(
     width: int,
     interpolation: str,
     keep_aspect_ratio: bool,
+    fidelity: str = "exact",
 ) -> NDArray[np.uint8] | None:
     """One image, (H, W, C) uint8, on the calling thread; None when `hooks.decode_other` returned
     None (a deep image, which the caller decodes itself). Raises ImageError."""

@@ -10,6 +10,7 @@ __all__ = [
     "CHANNELS",
     "INTERPOLATIONS",
     "check_count",
+    "check_fidelity",
     "check_interpolation",
     "check_last_batch",
     "check_target_size",
@@ -42,6 +43,23 @@ def check_target_size(target_size: tuple[int, ...]) -> tuple[int, int]:
             f"Received: {target_size}"
         )
     return sizes[0], sizes[1]
+
+
+def check_fidelity(fidelity: str) -> str:
+    """Checks which pixels are asked for.
+
+    Args:
+        fidelity: "exact" or "fast".
+
+    Returns:
+        The same.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    if fidelity not in ("exact", "fast"):
+        raise ValueError(f'`fidelity` should be "exact" or "fast". Received: {fidelity!r}')
+    return fidelity
 
 
 def check_interpolation(interpolation: str) -> None:

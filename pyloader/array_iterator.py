@@ -54,6 +54,7 @@ class NumpyArrayIterator(ImageIterator):
             it. `batch_size` is that of all processes together.
         last_batch: "keep" (default), "pad" with rows of sample weight 0, or "drop": what becomes of
             the ragged end of a pass.
+        fidelity: Without effect: nothing is decoded.
         pin_memory: Whether batches lie in page-locked memory, which a GPU copies from faster; None
             (default): where a CUDA runtime is loaded. See `stats()` for what came of it.
         verbose: Without effect: there is nothing to print. Taken by every iterator.
@@ -100,6 +101,7 @@ class NumpyArrayIterator(ImageIterator):
         prefetch: int | None = None,
         shard: ShardSpec = None,
         last_batch: str = "keep",
+        fidelity: str = "exact",
         pin_memory: bool | None = None,
         verbose: bool = True,
     ) -> None:
@@ -144,6 +146,7 @@ class NumpyArrayIterator(ImageIterator):
             prefetch=prefetch,
             shard=shard,
             last_batch=last_batch,
+            fidelity=fidelity,
             pin_memory=pin_memory,
         )
 

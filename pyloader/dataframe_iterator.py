@@ -68,6 +68,8 @@ class DataFrameIterator(FileIterator):
             it. `batch_size` is that of all processes together.
         last_batch: "keep" (default), "pad" with rows of sample weight 0, or "drop": what becomes of
             the ragged end of a pass.
+        fidelity: "exact" (default), Pillow's very bytes; or "fast": JPEGs are resized before
+            their colour conversion, a mean of half a level away. See the README.
         pin_memory: Whether batches lie in page-locked memory, which a GPU copies from faster; None
             (default): where a CUDA runtime is loaded. See `stats()` for what came of it.
         verbose: Whether to print how many images were found. Default True.
@@ -131,6 +133,7 @@ class DataFrameIterator(FileIterator):
         prefetch: int | None = None,
         shard: ShardSpec = None,
         last_batch: str = "keep",
+        fidelity: str = "exact",
         pin_memory: bool | None = None,
         verbose: bool = True,
     ) -> None:
@@ -201,6 +204,7 @@ class DataFrameIterator(FileIterator):
             prefetch=prefetch,
             shard=shard,
             last_batch=last_batch,
+            fidelity=fidelity,
             pin_memory=pin_memory,
         )
 

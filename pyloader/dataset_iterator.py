@@ -46,6 +46,8 @@ class ImageDataset(Iterator):
             it. `batch_size` is that of all processes together.
         last_batch: "keep" (default), "pad" with rows of sample weight 0, or "drop": what becomes of
             the ragged end of a pass.
+        fidelity: "exact" (default), Pillow's very bytes; or "fast": JPEGs are resized before
+            their colour conversion, a mean of half a level away. See the README.
         pin_memory: Whether batches lie in page-locked memory, which a GPU copies from faster; None
             (default): where a CUDA runtime is loaded. See `stats()` for what came of it.
 
@@ -79,6 +81,7 @@ class ImageDataset(Iterator):
         prefetch: int | None = None,
         shard: ShardSpec = None,
         last_batch: str = "keep",
+        fidelity: str = "exact",
         pin_memory: bool | None = None,
     ) -> None:
         if batch_size is None and shard is not None:
@@ -106,6 +109,7 @@ class ImageDataset(Iterator):
             prefetch=prefetch,
             shard=shard,
             last_batch=last_batch,
+            fidelity=fidelity,
             pin_memory=pin_memory,
         )
 
@@ -144,6 +148,7 @@ class ImageDataset(Iterator):
             "color_mode": self._color_mode,
             "crop_to_aspect_ratio": self._crop,
             "data_format": self._channels_first,
+            "fidelity": self._fidelity,
             "image_size": self._image_size,
             "interpolation": self._interpolation,
             "pad_to_aspect_ratio": self._pad,

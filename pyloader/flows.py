@@ -47,6 +47,7 @@ class Flows:
         prefetch: int | None = None,
         shard: ShardSpec = None,
         last_batch: str = "keep",
+        fidelity: str = "exact",
         pin_memory: bool | None = None,
         verbose: bool = True,
     ) -> NumpyArrayIterator:
@@ -74,6 +75,7 @@ class Flows:
                 all of it. `batch_size` is that of all processes together.
             last_batch: "keep" (default), "pad" with rows of sample weight 0, or "drop": what
                 becomes of the ragged end of a pass.
+            fidelity: Without effect: nothing is decoded.
             pin_memory: Whether batches lie in page-locked memory, which a GPU copies from faster;
                 None (default): where a CUDA runtime is loaded. `stats()` says what came of it.
             verbose: Without effect: there is nothing to print.
@@ -116,6 +118,7 @@ class Flows:
             prefetch=prefetch,
             shard=shard,
             last_batch=last_batch,
+            fidelity=fidelity,
             pin_memory=pin_memory,
             verbose=verbose,
         )
@@ -142,6 +145,7 @@ class Flows:
         prefetch: int | None = None,
         shard: ShardSpec = None,
         last_batch: str = "keep",
+        fidelity: str = "exact",
         pin_memory: bool | None = None,
         verbose: bool = True,
     ) -> DirectoryIterator:
@@ -172,6 +176,8 @@ class Flows:
                 all of it. `batch_size` is that of all processes together.
             last_batch: "keep" (default), "pad" with rows of sample weight 0, or "drop": what
                 becomes of the ragged end of a pass.
+            fidelity: "exact" (default), Pillow's very bytes; or "fast": JPEGs are resized before
+                their colour conversion, a mean of half a level away. See the README.
             pin_memory: Whether batches lie in page-locked memory, which a GPU copies from faster;
                 None (default): where a CUDA runtime is loaded. `stats()` says what came of it.
             verbose: Whether to print how many images were found. Default True.
@@ -214,6 +220,7 @@ class Flows:
             prefetch=prefetch,
             shard=shard,
             last_batch=last_batch,
+            fidelity=fidelity,
             pin_memory=pin_memory,
             verbose=verbose,
         )
@@ -244,6 +251,7 @@ class Flows:
         prefetch: int | None = None,
         shard: ShardSpec = None,
         last_batch: str = "keep",
+        fidelity: str = "exact",
         pin_memory: bool | None = None,
         verbose: bool = True,
         **kwargs: Any,
@@ -284,6 +292,8 @@ class Flows:
                 all of it. `batch_size` is that of all processes together.
             last_batch: "keep" (default), "pad" with rows of sample weight 0, or "drop": what
                 becomes of the ragged end of a pass.
+            fidelity: "exact" (default), Pillow's very bytes; or "fast": JPEGs are resized before
+                their colour conversion, a mean of half a level away. See the README.
             pin_memory: Whether batches lie in page-locked memory, which a GPU copies from faster;
                 None (default): where a CUDA runtime is loaded. `stats()` says what came of it.
             verbose: Whether to print how many images were found. Default True.
@@ -349,6 +359,7 @@ class Flows:
             prefetch=prefetch,
             shard=shard,
             last_batch=last_batch,
+            fidelity=fidelity,
             pin_memory=pin_memory,
             verbose=verbose,
         )

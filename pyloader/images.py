@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyloader._pyloader import load_image
-from pyloader.arguments import CHANNELS, check_interpolation, check_target_size
+from pyloader.arguments import CHANNELS, check_fidelity, check_interpolation, check_target_size
 from pyloader.errors import ImageError
 from pyloader.sample_hooks import SampleHooks
 
@@ -25,6 +25,8 @@ def load_img(
     target_size: Iterable[int] | None = None,
     interpolation: str = "nearest",
     keep_aspect_ratio: bool = False,
+    *,
+    fidelity: str = "exact",
 ) -> NDArray[Any]:
     """Loads one image, with the pixels that Keras' `load_img` gives, as an array.
 
@@ -36,6 +38,10 @@ def load_img(
             used where the size differs.
         keep_aspect_ratio: Whether to crop the centre to the target's shape before resizing,
             instead of distorting. Default False.
+        fidelity: "exact" (default), Pillow's very bytes; or "fast": JPEGs are resized before their
+            colour conversion. Against Pillow, over photographs: mean PSNR 48 dB at least, mean
+            absolute error 0.6 levels of 255 at most. "nearest" and images whose size stays are
+            exact anyway.
 
     Returns:
         (height, width, channels) uint8, channels 3, 4 or 1 by colour mode; the array is yours.
@@ -72,6 +78,7 @@ def load_img(
         width=width,
         interpolation=interpolation,
         keep_aspect_ratio=bool(keep_aspect_ratio),
+        fidelity=check_fidelity(fidelity),
     )
     if image is not None:
         return image

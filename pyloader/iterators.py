@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyloader import lifecycle, loading, shards
-from pyloader.arguments import check_count, check_last_batch
+from pyloader.arguments import check_count, check_fidelity, check_last_batch
 from pyloader.cores import usable_cores
 from pyloader.discovery import IMAGE_EXTENSIONS
 from pyloader.drawing import Drawing, Drawn
@@ -59,6 +59,8 @@ class Iterator(KerasLook, Passes, Resumable):
             batch has the same number of rows, in every process, and sample weights, which are 0
             for the rows that fill it up; `batch_indices` leaves those out. "drop": a pass ends
             with its last whole batch.
+        fidelity: "exact" (default), Pillow's very bytes; or "fast": JPEGs are resized before
+            their colour conversion, a mean of half a level away. See the README.
         pin_memory: Whether batches lie in page-locked memory, which a GPU copies from faster. True:
             registered with the CUDA runtime that the program has loaded, else locked by the system
             where it allows that; None (default): only the former; False: neither. `stats()` says
@@ -105,6 +107,7 @@ class Iterator(KerasLook, Passes, Resumable):
         prefetch: int | None = None,
         shard: ShardSpec = None,
         last_batch: str = "keep",
+        fidelity: str = "exact",
         pin_memory: bool | None = None,
     ) -> None:
         self._num_threads = check_count("num_threads", num_threads)
@@ -113,6 +116,7 @@ class Iterator(KerasLook, Passes, Resumable):
         self._shard_number = 0 if shard is None else shards.next_number()
         self._shard: Shard | None = None
         self._last_batch = check_last_batch(last_batch, n, batch_size)
+        self._fidelity = check_fidelity(fidelity)
         self._pinning = loading.check_pin_memory(pin_memory)
         self.workers = 1
         self.use_multiprocessing = False
@@ -318,7 +322,7 @@ class Iterator(KerasLook, Passes, Resumable):
             num_threads, shard.largest(self._cursor.batch_size)
         )
         settings, drawing = self._loader_settings(num_threads, depth), self._drawing()
-        settings = settings._replace(pinning=self._pinning)
+        settings = settings._replace(fidelity=self._fidelity, pinning=self._pinning)
         if lookahead is not None and lookahead.settings == settings and lookahead.source is source:
             lookahead.redraw(drawing)
             self._key = key

@@ -77,6 +77,7 @@ class LoaderSettings(NamedTuple):
     num_threads: int
     depth: int
     pad_to_aspect_ratio: bool = False
+    fidelity: str = "exact"
     pinning: str = "off"
     """"off", "for_cuda" or "always"; see `check_pin_memory`."""
 
@@ -150,6 +151,7 @@ def make_loader(settings: LoaderSettings, source: Source) -> Loader:
         samplewise_std=steps.samplewise_std,
         mean=_statistics(steps.mean, settings, source),
         std=_statistics(steps.divisor, settings, source),
+        fidelity=settings.fidelity,
         pinning=settings.pinning,
     )
 

@@ -11,6 +11,9 @@ enum class ColorMode : int { kGrayscale = 1, kRgb = 3, kRgba = 4 };
 
 constexpr int channels_of(ColorMode mode) { return static_cast<int>(mode); }
 
+// Which pixels: those that Pillow gives, or approximations within a stated bound, sooner.
+enum class Fidelity { kExact, kFast };
+
 struct Size {
   int width = 0;
   int height = 0;

@@ -23,6 +23,12 @@ Filter parse_filter(const std::string& name) {
   throw py::value_error("unknown interpolation: " + name);
 }
 
+Fidelity parse_fidelity(const std::string& name) {
+  if (name == "exact") return Fidelity::kExact;
+  if (name == "fast") return Fidelity::kFast;
+  throw py::value_error("unknown fidelity: " + name);
+}
+
 FillMode parse_fill_mode(const std::string& name) {
   constexpr std::pair<const char*, FillMode> kNames[] = {{"nearest", FillMode::kNearest},
                                                          {"constant", FillMode::kConstant},

@@ -27,6 +27,7 @@ void register_loader(py::module_& module);
 // Raise ValueError naming the value for unknown names.
 ColorMode parse_color_mode(const std::string& name);
 Filter parse_filter(const std::string& name);
+Fidelity parse_fidelity(const std::string& name);
 FillMode parse_fill_mode(const std::string& name);
 
 // Raises the Python exception of a failed status: pyloader.errors.ImageError for a bad sample, what

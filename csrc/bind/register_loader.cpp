@@ -165,7 +165,7 @@ std::unique_ptr<Loader> make_loader(
     bool channels_first, const py::array& store_table, int num_threads, int depth,
     const py::object& array, const std::string& fill_mode, double cval, int order, double rescale,
     bool samplewise_center, bool samplewise_std, const py::object& mean, const py::object& std,
-    const std::string& pinning) {
+    const std::string& pinning, const std::string& fidelity) {
   if (num_threads < 1 || depth < 1) throw py::value_error("num_threads and depth must be > 0");
   if (store_table.ndim() != 1 || store_table.shape(0) != 256 || store_table.itemsize() > 16 ||
       (store_table.flags() & py::array::c_style) == 0) {
@@ -191,6 +191,7 @@ std::unique_ptr<Loader> make_loader(
                           dtype.equal(py::dtype::of<float>()));
   spec.filter = parse_filter(interpolation);
   spec.keep_aspect_ratio = keep_aspect_ratio;
+  spec.fidelity = parse_fidelity(fidelity);
   spec.target = target_of(dtype);
   spec.augment = {.fill_mode = parse_fill_mode(fill_mode),
                   .cval = cval,
@@ -219,7 +220,8 @@ void register_loader(py::module_& module) {
            py::arg("fill_mode") = "nearest", py::arg("cval") = 0.0, py::arg("order") = 1,
            py::arg("rescale") = 0.0, py::arg("samplewise_center") = false,
            py::arg("samplewise_std") = false, py::arg("mean") = py::none(),
-           py::arg("std") = py::none(), py::arg("pinning") = "off")
+           py::arg("std") = py::none(), py::arg("pinning") = "off",
+           py::arg("fidelity") = "exact")
       .def("submit", &Loader::submit, py::arg("indices"), py::arg("transforms") = py::none())
       .def("wait", &Loader::wait, py::arg("ticket"))
       .def("cancel", &Loader::cancel)

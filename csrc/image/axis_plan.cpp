@@ -176,8 +176,9 @@ size_t AxisPlan::bytes() const {
 
 AxisPlan make_axis_plan(const AxisKey& key) {
   const FilterShape shape = shape_of(key.filter);
-  const float begin = static_cast<float>(key.begin);
-  const float end = static_cast<float>(key.end);
+  const float pixels_per_sample = static_cast<float>(1 << key.halvings);
+  const float begin = static_cast<float>(key.begin) / pixels_per_sample;
+  const float end = static_cast<float>(key.end) / pixels_per_sample;
   const double scale = static_cast<double>(end - begin) / key.out_size;
   const double filter_scale = std::max(scale, 1.0);
   const double support = shape.support * filter_scale;

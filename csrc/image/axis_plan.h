@@ -18,11 +18,12 @@ inline constexpr int kWeightBits = 32 - 8 - 2;
 inline constexpr int kLowBits = 14;
 
 struct AxisKey {
-  int in_size = 0;   // pixels of the whole source axis
-  int begin = 0;     // the box: [begin, end) of the source is stretched over the output
+  int in_size = 0;   // samples of the whole source axis
+  int begin = 0;     // the box: [begin, end) of the image is stretched over the output
   int end = 0;
   int out_size = 0;
   Filter filter = Filter::kBilinear;
+  int halvings = 0;  // a sample stands for 2^halvings pixels, which are what the box counts
   friend bool operator==(const AxisKey&, const AxisKey&) = default;
 };
 

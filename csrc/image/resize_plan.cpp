@@ -5,27 +5,6 @@
 namespace pyloader {
 namespace {
 
-struct Box {
-  int left = 0;
-  int top = 0;
-  int right = 0;
-  int bottom = 0;
-};
-
-// Keras' crop, in its integers.
-Box crop_box(const ResizeRequest& request) {
-  const Size source = request.source;
-  if (!request.keep_aspect_ratio) return {0, 0, source.width, source.height};
-  const int64_t width = source.width, height = source.height;
-  const int64_t target_width = request.target.width, target_height = request.target.height;
-  const auto crop_height =
-      static_cast<int>(std::min(height, width * target_height / target_width));
-  const auto crop_width = static_cast<int>(std::min(width, height * target_width / target_height));
-  const int top = (source.height - crop_height) / 2;
-  const int left = (source.width - crop_width) / 2;
-  return {left, top, left + crop_width, top + crop_height};
-}
-
 void mark_needed_rows(ResizePlan& plan) {
   plan.needed_rows.assign(static_cast<size_t>(plan.source.height), 0);
   if (plan.kind == ResizePlan::Kind::kNearest) {
@@ -39,15 +18,22 @@ void mark_needed_rows(ResizePlan& plan) {
 }
 
 void fill_plan(const ResizeRequest& request, AxisPlanCache& cache, ResizePlan& plan) {
-  const Size source = request.source, target = request.target;
+  const Halvings halvings = request.halvings;
+  const Size source = plane_size(request.source, halvings), target = request.target;
   plan.source = source;
   plan.target = target;
   plan.end_row = source.height;
-  if (source == target) return;
 
-  const Box box = crop_box(request);
-  const AxisKey x{source.width, box.left, box.right, target.width, request.filter};
-  const AxisKey y{source.height, box.top, box.bottom, target.height, request.filter};
+  const Box box = request.keep_aspect_ratio
+                      ? crop_box(request.source, target)
+                      : Box{0, 0, request.source.width, request.source.height};
+  const bool same_x = source.width == target.width && box.left == 0 &&
+                      box.right == target.width << halvings.x;
+  const bool same_y = source.height == target.height && box.top == 0 &&
+                      box.bottom == target.height << halvings.y;
+  if (same_x && same_y) return;
+  const AxisKey x{source.width, box.left, box.right, target.width, request.filter, halvings.x};
+  const AxisKey y{source.height, box.top, box.bottom, target.height, request.filter, halvings.y};
   if (request.filter == Filter::kNearest) {
     plan.kind = ResizePlan::Kind::kNearest;
     plan.columns = make_nearest_positions(x);
@@ -57,10 +43,8 @@ void fill_plan(const ResizeRequest& request, AxisPlanCache& cache, ResizePlan& p
     return;
   }
   plan.kind = ResizePlan::Kind::kFilter;
-  if (target.width != source.width || box.left != 0 || box.right != target.width) {
-    plan.horizontal = cache.get(x);
-  }
-  if (target.height != source.height || box.top != 0 || box.bottom != target.height) {
+  if (!same_x) plan.horizontal = cache.get(x);
+  if (!same_y) {
     plan.vertical = cache.get(y);
     plan.first_row = plan.vertical->first.front();
     plan.end_row = std::max(plan.vertical->last_end(), plan.first_row);
@@ -70,6 +54,22 @@ void fill_plan(const ResizeRequest& request, AxisPlanCache& cache, ResizePlan& p
 }
 
 }  // namespace
+
+Size plane_size(Size image, Halvings halvings) {
+  const auto halved = [](int side, int times) { return (side + (1 << times) - 1) >> times; };
+  return {.width = halved(image.width, halvings.x), .height = halved(image.height, halvings.y)};
+}
+
+// In Keras' integers.
+Box crop_box(Size source, Size target) {
+  const int64_t width = source.width, height = source.height;
+  const auto crop_height =
+      static_cast<int>(std::min(height, width * target.height / target.width));
+  const auto crop_width = static_cast<int>(std::min(width, height * target.width / target.height));
+  const int top = (source.height - crop_height) / 2;
+  const int left = (source.width - crop_width) / 2;
+  return {left, top, left + crop_width, top + crop_height};
+}
 
 std::shared_ptr<const AxisPlan> AxisPlanCache::get(const AxisKey& key) {
   for (auto entry = entries_.begin(); entry != entries_.end(); ++entry) {

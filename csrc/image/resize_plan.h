@@ -11,19 +11,39 @@
 
 namespace pyloader {
 
+// How often each axis of a plane was halved, as subsampled chroma is.
+struct Halvings {
+  int x = 0;
+  int y = 0;
+};
+
+// The size of such a plane: the last sample may stand for fewer pixels.
+Size plane_size(Size image, Halvings halvings);
+
+// Keras' crop: the part of `source` that has the target's aspect ratio, in its middle. In pixels.
+struct Box {
+  int left = 0;
+  int top = 0;
+  int right = 0;
+  int bottom = 0;
+};
+Box crop_box(Size source, Size target);
+
 struct ResizeRequest {
-  Size source;
+  Size source;  // of the image
   Size target;
   Filter filter = Filter::kNearest;
   // Keras' centre crop to the target's aspect ratio before the resize.
   bool keep_aspect_ratio = false;
+  // Of the plane that is to be resized; none for nearest.
+  Halvings halvings = {};
 };
 
 struct ResizePlan {
   enum class Kind { kCopy, kNearest, kFilter };
 
   Kind kind = Kind::kCopy;
-  Size source;
+  Size source;  // of the plane
   Size target;
   // Source rows outside [first_row, end_row) have no effect on the result.
   int first_row = 0;

@@ -2,6 +2,7 @@
 
 #include <new>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "jpeg/libjpeg.h"
@@ -72,6 +73,9 @@ struct JpegDecoder::State {
   Frame frame;
   bool use_planes = false;
   bool use_scan = false;  // our own decoder reads the planes; libjpeg has not started
+  bool luma_only = false;
+  bool restarted = false;  // since the last band of planes
+  std::array<std::vector<const uint8_t*>, 3> plane_rows;
   PlaneReader planes;
   ScanDecoder scan;
   Scratch scanlines;
@@ -83,6 +87,7 @@ struct JpegDecoder::State {
   Status start();
   Status start_libjpeg();
   Status hand_over();
+  void restart_planes();
   Status read_group(bool samples);
   Status read_from_planes();
   Status read_scanlines();
@@ -172,6 +177,11 @@ Status JpegDecoder::State::choose_output(const ByteSource& bytes, JpegHeader& he
   use_planes = PlaneReader::supports(info);
   if (use_planes && info.num_components == 3) header.pixels = JpegPixels::kPlanes;
   header.picks_columns = use_planes;
+  header.planes = use_planes ? info.num_components : 0;
+  if (header.planes == 3) {
+    header.chroma_halvings_x = info.max_h_samp_factor - 1;
+    header.chroma_halvings_y = info.max_v_samp_factor - 1;
+  }
   frame = frame_of(info);
   return {};
 }
@@ -215,7 +225,9 @@ Status JpegDecoder::State::start_libjpeg() {
 // where ours gave up.
 Status JpegDecoder::State::hand_over() {
   ByteSource& bytes = *source.bytes;
-  const int groups = planes.groups_read(), next_row = planes.next_row();
+  const int groups = planes.gives_planes() ? 0 : planes.groups_read();
+  const int next_row = planes.next_row();
+  restart_planes();
   use_scan = false;
   jpeg_destroy_decompress(&info);
   created = started = false;
@@ -237,6 +249,13 @@ Status JpegDecoder::State::hand_over() {
   }
   planes.resume(next_row);
   return {};
+}
+
+// Planes that only our own decoder can halve are given up.
+void JpegDecoder::State::restart_planes() {
+  if (!planes.gives_planes()) return;
+  restarted = true;
+  planes.want_planes({}, luma_only);
 }
 
 Status JpegDecoder::State::read_group(bool samples) {
@@ -292,6 +311,36 @@ Status JpegDecoder::read(RowBand& band) {
   return {};
 }
 
+void JpegDecoder::want_planes(const std::array<int, 3>& halvings, bool luma_only) {
+  State& s = *state_;
+  s.luma_only = luma_only;
+  s.restarted = false;
+  s.planes.want_planes(halvings, luma_only);
+}
+
+Status JpegDecoder::read_planes(PlaneBand& band) {
+  State& s = *state_;
+  band = {};
+  if (!s.started) {
+    if (Status status = s.start(); !status.ok()) return status;
+    if (!s.use_scan && s.planes.halves()) s.restart_planes();
+  }
+  if (Status status = s.read_group(true); !status.ok()) return status;
+  const int count = s.luma_only ? 1 : s.info.num_components;
+  for (size_t c = 0; c < static_cast<size_t>(count); ++c) {
+    s.planes.take_rows(static_cast<int>(c), s.plane_rows[c]);
+    band.planes[c] = {.rows = s.plane_rows[c].data(),
+                      .count = static_cast<int>(s.plane_rows[c].size())};
+  }
+  band.last = s.planes.all_read();
+  band.restarted = std::exchange(s.restarted, false);
+  return {};
+}
+
+void JpegDecoder::convert_to_rgb(const uint8_t* const* ycc, int width, uint8_t* const* rgb) const {
+  state_->planes.convert_to_rgb(ycc, width, rgb);
+}
+
 EntropyDecoder JpegDecoder::decoded_by() const {
   return state_->use_scan ? EntropyDecoder::kOwn : EntropyDecoder::kLibjpeg;
 }
@@ -322,6 +371,7 @@ Status JpegDecoder::finish() {
   if (s.use_scan) {
     if (s.scan.ended_cleanly()) return {};
     if (Status status = s.hand_over(); !status.ok()) return status;
+    if (Status status = s.skip_planes(); !status.ok()) return status;
   }
   // A file that ends right after its last row is accepted: the result is not looked at.
   auto step = [&] { (void)jpeg_finish_decompress(&s.info); };

@@ -2,6 +2,7 @@
 // fancy upsampling), with Pillow's verdict on damaged files. Only jpeg/ knows libjpeg.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -30,12 +31,26 @@ struct JpegHeader {
   Size size;
   JpegPixels pixels = JpegPixels::kColor;
   bool picks_columns = false;  // whether rows can be made of some columns only
+  // How many planes there are to be had as they are, Y, Cb, Cr; 0: none. Chroma may be halved.
+  int planes = 0;
+  int chroma_halvings_x = 0;
+  int chroma_halvings_y = 0;
 };
 
 struct RowBand {
   const uint8_t* const* rows = nullptr;  // each with kRowSlack bytes behind its pixels, or null
   int count = 0;                         // 0 after the last row
   ptrdiff_t plane_stride = 0;            // kPlanes: from a row of R to its G, and on to its B
+};
+
+// The next rows of every plane. Their sizes are those of the image, halved and rounded up as often as
+// the header and the wish say.
+struct PlaneBand {
+  std::array<RowBand, 3> planes;
+  bool last = false;
+  // Everything begins anew, with planes that are not halved (but chroma as in the header): rows that
+  // came before are to be forgotten.
+  bool restarted = false;
 };
 
 // Who decodes the entropy-coded data of sequential Huffman files: libjpeg, or a decoder of our own
@@ -70,6 +85,14 @@ class JpegDecoder {
 
   // The next rows, top to bottom, valid until the next call.
   Status read(RowBand& band);
+
+  // Instead of `want` and `read`, where the header has planes: the planes themselves, each halved so
+  // many times (0 to 3) more, or Y alone. Halved planes are good approximations, not libjpeg's.
+  void want_planes(const std::array<int, 3>& halvings, bool luma_only);
+  Status read_planes(PlaneBand& band);
+
+  // A row of Y, Cb and Cr to one of R, G and B, as libjpeg does it. In place is fine.
+  void convert_to_rgb(const uint8_t* const* ycc, int width, uint8_t* const* rgb) const;
 
   // The rest of the file, where a verdict may still change. Rows not read yet are decoded as far as
   // the verdict needs it.

@@ -19,13 +19,16 @@ struct Dequantiser {
   alignas(64) int16_t limits[64];
 };
 
+// Dequantises and transforms `count` blocks that lie side by side. `extents` has for each block the
+// zig-zag position behind its last coefficient, 1 at least. Writes rows of whole blocks, and up to 8
+// bytes more. False when a value left the range in which every libjpeg gives the same: the samples are
+// then worthless.
+using InverseDct = bool(const int16_t* blocks, const uint8_t* extents, int count,
+                        const Dequantiser& dequantiser, uint8_t* out, ptrdiff_t stride);
+
 struct JpegKernels {
-  // Dequantises and transforms `count` blocks that lie side by side: the accurate integer DCT, the
-  // same samples as libjpeg's. `extents` has for each block the zig-zag position behind its last
-  // coefficient, 1 at least. Writes 8 rows of whole blocks, and up to 8 bytes more. False when a
-  // value left the range in which every libjpeg gives the same: the samples are then worthless.
-  bool (*inverse_dct)(const int16_t* blocks, const uint8_t* extents, int count,
-                      const Dequantiser& dequantiser, uint8_t* out, ptrdiff_t stride);
+  // The accurate integer DCT to 8 x 8 samples, the same as libjpeg's.
+  InverseDct* inverse_dct;
   // Twice the width: `count` (at least 1) samples to 2 * count.
   void (*upsample_h2v1)(const uint8_t* row, int count, uint8_t* out);
   // Twice the width of one output row between two chroma rows, `near` weighing 3, `far` 1. `sums`
@@ -44,12 +47,13 @@ struct JpegKernels {
 
 const JpegKernels& jpeg_kernels(SimdLevel level);
 
-bool inverse_dct_scalar(const int16_t* blocks, const uint8_t* extents, int count,
-                        const Dequantiser& dequantiser, uint8_t* out, ptrdiff_t stride);
+InverseDct inverse_dct_scalar;
 #if defined(__x86_64__)
-bool inverse_dct_avx2(const int16_t* blocks, const uint8_t* extents, int count,
-                      const Dequantiser& dequantiser, uint8_t* out, ptrdiff_t stride);
+InverseDct inverse_dct_avx2;
 #endif
+
+// To 4 x 4, 2 x 2 and 1 x 1 samples: halved once, twice, three times. Never false.
+extern InverseDct* const kReducedInverseDcts[3];
 
 extern const JpegKernels kScalarJpegKernels;
 #if defined(__x86_64__)

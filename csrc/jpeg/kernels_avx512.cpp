@@ -32,11 +32,6 @@ PYLOADER_AVX512 void pick(const uint8_t* row, const ColumnPicks& picks, uint8_t*
   }
 }
 
-bool inverse_dct(const int16_t* blocks, const uint8_t* extents, int count,
-                 const Dequantiser& dequantiser, uint8_t* out, ptrdiff_t stride) {
-  return kAvx2JpegKernels.inverse_dct(blocks, extents, count, dequantiser, out, stride);
-}
-
 void upsample_h2v1(const uint8_t* row, int count, uint8_t* out) {
   kAvx2JpegKernels.upsample_h2v1(row, count, out);
 }
@@ -58,7 +53,7 @@ void color_from_ycc(const uint8_t* y, const uint8_t* cb, const uint8_t* cr, int 
 }  // namespace
 
 const JpegKernels kAvx512JpegKernels = {
-    .inverse_dct = inverse_dct,
+    .inverse_dct = inverse_dct_avx2,
     .upsample_h2v1 = upsample_h2v1,
     .upsample_h2v2 = upsample_h2v2,
     .upsample_h1v2 = upsample_h1v2,

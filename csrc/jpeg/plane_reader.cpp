@@ -32,6 +32,15 @@ bool PlaneReader::supports(const jpeg_decompress_struct& info) {
 void PlaneReader::want(std::span<const uint8_t> rows, std::span<const int32_t> columns) {
   wanted_rows_ = rows;
   picks_.set(columns);
+  gives_planes_ = luma_only_ = false;
+  halvings_ = {};
+}
+
+void PlaneReader::want_planes(const std::array<int, 3>& halvings, bool luma_only) {
+  want({}, {});
+  gives_planes_ = true;
+  halvings_ = halvings;
+  luma_only_ = luma_only;
 }
 
 void PlaneReader::begin(jpeg_decompress_struct& info) {
@@ -137,12 +146,26 @@ bool PlaneReader::read_planes(ScanDecoder& scan, bool samples) {
     targets[static_cast<size_t>(c)] = {
         .data = plane.row(groups_read_ * plane.group_rows),
         .stride = plane.stride,
-        .wanted_rows = wanted_block_rows(plane),
+        .halvings = halvings_[static_cast<size_t>(c)],
+        .wanted_rows = c > 0 && luma_only_ ? 0 : wanted_block_rows(plane),
         .wanted_columns = plane.wanted_columns.empty() ? nullptr : plane.wanted_columns.data()};
   }
   if (!scan.decode_group(targets, samples)) return false;
   ++groups_read_;
   return true;
+}
+
+void PlaneReader::take_rows(int c, std::vector<const uint8_t*>& rows) const {
+  rows.clear();
+  const Plane& plane = planes_[c];
+  const int halvings = halvings_[static_cast<size_t>(c)];
+  const int height = c == 0 ? height_ : chroma_height_;
+  const int plane_height = (height + (1 << halvings) - 1) >> halvings;
+  const int group_rows = plane.group_rows >> halvings, first = (groups_read_ - 1) * group_rows;
+  const uint8_t* row = plane.row((groups_read_ - 1) * plane.group_rows);
+  for (int r = 0; r < std::min(group_rows, plane_height - first); ++r, row += plane.stride) {
+    rows.push_back(row);
+  }
 }
 
 bool PlaneReader::next_group_matters() const {

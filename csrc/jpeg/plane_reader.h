@@ -3,6 +3,7 @@
 // libjpeg's, in a fraction of the time. Private to jpeg/.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -25,6 +26,7 @@ class PlaneReader {
 
   // What is wanted of the next file: see JpegDecoder.
   void want(std::span<const uint8_t> rows, std::span<const int32_t> columns);
+  void want_planes(const std::array<int, 3>& halvings, bool luma_only);
 
   // After jpeg_read_header and before jpeg_start_decompress: asks libjpeg for planes, takes memory.
   // Throws std::bad_alloc.
@@ -50,8 +52,19 @@ class PlaneReader {
   // rows that are not wanted. At least one row after two `read_planes`.
   void convert(std::vector<const uint8_t*>& rows);
 
+  // Whether planes are wanted as they are, and whether some are to be halved.
+  bool gives_planes() const { return gives_planes_; }
+  bool halves() const { return halvings_ != std::array<int, 3>{}; }
+
+  // The rows of plane `c` that the last `read_planes` has read.
+  void take_rows(int c, std::vector<const uint8_t*>& rows) const;
+
   // From a row of R to its G, and on to its B.
   ptrdiff_t plane_stride() const { return plane_stride_; }
+
+  void convert_to_rgb(const uint8_t* const* ycc, int width, uint8_t* const* rgb) const {
+    kernels_.color_from_ycc(ycc[0], ycc[1], ycc[2], width, rgb);
+  }
 
   bool done() const { return next_row_ == height_; }
   bool all_read() const { return groups_read_ * planes_[0].group_rows >= height_; }
@@ -89,6 +102,9 @@ class PlaneReader {
   Plane planes_[3];
   std::span<const uint8_t> wanted_rows_;  // empty for all
   ColumnPicks picks_;                     // empty for all columns
+  bool gives_planes_ = false;
+  bool luma_only_ = false;
+  std::array<int, 3> halvings_{};
   uint8_t* upsampled_[2] = {};
   uint16_t* sums_ = nullptr;
   uint8_t* pixels_ = nullptr;

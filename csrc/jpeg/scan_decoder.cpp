@@ -178,12 +178,15 @@ bool ScanDecoder::decode_row(std::span<const PlaneTarget, 3> targets, bool sampl
     for (int c = 0; c < count_; ++c) {
       const Component& part = components_[static_cast<size_t>(c)];
       const PlaneTarget& target = targets[static_cast<size_t>(c)];
+      const ptrdiff_t side = 8 >> target.halvings;
+      InverseDct* const inverse_dct = target.halvings == 0
+                                          ? kernels_.inverse_dct
+                                          : kReducedInverseDcts[target.halvings - 1];
       const int blocks = std::min(mcus * part.h, part.columns - mcu * part.h);
       const int rows = std::min(part.v, part.rows - next_row_ * part.v);
       for (int y = 0; y < rows; ++y) {
         if ((target.wanted_rows >> (first_row + y) & 1) == 0) continue;
-        uint8_t* out = target.data + ptrdiff_t{8} * (first_row + y) * target.stride +
-                       ptrdiff_t{8} * mcu * part.h;
+        uint8_t* out = target.data + side * (first_row + y) * target.stride + side * mcu * part.h;
         for (int begin = 0, end = 0; begin < blocks; begin = end) {
           end = blocks;
           if (const uint8_t* wanted = target.wanted_columns; wanted != nullptr) {
@@ -192,9 +195,8 @@ bool ScanDecoder::decode_row(std::span<const PlaneTarget, 3> targets, bool sampl
             for (end = begin; end < blocks && wanted[end] != 0;) ++end;
             if (begin == end) break;
           }
-          if (!kernels_.inverse_dct(part.blocks[y] + kBlock * begin, part.extents[y] + begin,
-                                    end - begin, part.dequantiser, out + ptrdiff_t{8} * begin,
-                                    target.stride)) {
+          if (!inverse_dct(part.blocks[y] + kBlock * begin, part.extents[y] + begin, end - begin,
+                           part.dequantiser, out + side * begin, target.stride)) {
             return false;
           }
         }

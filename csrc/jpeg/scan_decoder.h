@@ -21,6 +21,7 @@ namespace pyloader {
 struct PlaneTarget {
   uint8_t* data = nullptr;
   ptrdiff_t stride = 0;
+  int halvings = 0;  // of the image's size: blocks of 8, 4, 2 or 1 samples on each side
   unsigned wanted_rows = ~0u;               // a bit per row of blocks
   const uint8_t* wanted_columns = nullptr;  // a byte per column of blocks (0: not wanted), or all
 };

@@ -32,6 +32,7 @@ Status load_image(std::span<const uint8_t> content, const ImageRequest& request,
   spec.layout.channels = channels_of(request.color_mode);
   spec.filter = request.filter;
   spec.keep_aspect_ratio = request.keep_aspect_ratio;
+  spec.fidelity = request.fidelity;
   SampleMaker maker(spec, foreign, simd_level());
   uint8_t* destination = allocate(spec.layout.size);
   if (!is_jpeg) return maker.make_from_image(image, nullptr, destination);

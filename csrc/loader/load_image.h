@@ -17,6 +17,7 @@ struct ImageRequest {
   Size target;  // zero: the image's own size
   Filter filter = Filter::kNearest;
   bool keep_aspect_ratio = false;
+  Fidelity fidelity = Fidelity::kExact;
 };
 
 // Decodes encoded `content` into memory that `allocate` gives for the final size: rows of packed

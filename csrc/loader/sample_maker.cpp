@@ -56,6 +56,7 @@ SampleMaker::SampleMaker(const SampleSpec& spec, ForeignCode& foreign, SimdLevel
       float_table_(make_float_table()),
       decoder_(level),
       resizer_(level),
+      plane_resizer_(level),
       store_(spec.layout, spec.table, level),
       float_store_(float_layout(spec.layout), float_table_, level),
       warp_only_(without_statistics(spec.augment)),
@@ -93,37 +94,42 @@ Status SampleMaker::make(ByteSource& source, const double* transform, uint8_t* d
   return make_other(source, destination, counters);
 }
 
-void SampleMaker::plan_for(Size source) {
-  plan_ = make_resize_plan({source, spec_.layout.size, spec_.filter, spec_.keep_aspect_ratio},
-                           plans_);
+ResizeRequest SampleMaker::request_for(Size source) const {
+  return {.source = source,
+          .target = spec_.layout.size,
+          .filter = spec_.filter,
+          .keep_aspect_ratio = spec_.keep_aspect_ratio};
+}
+
+// Where resized rows of this sample go, and how many channels they are to have.
+RowSink& SampleMaker::begin_sink(bool gray, bool premultiplied, uint8_t* destination,
+                                 int& row_channels) {
+  const bool to_finish = foreign_.has_finish();
+  const int channels = gray ? 1 : spec_.layout.channels;
+  row_channels = channels;
+  SampleStore& store = to_finish ? float_store_ : store_;
+  uint8_t* out = to_finish ? reinterpret_cast<uint8_t*>(float_image_.data()) : destination;
+  store.begin(out, channels, premultiplied && !augments_);
+  if (!augments_) return store;
+  Augmenter& augmenter = to_finish ? float_augmenter_ : augmenter_;
+  // The warp takes 4-byte pixels.
+  if (!gray && augmenter.wants_wide_rows(transform_)) row_channels = 4;
+  augmenter.begin(transform_, channels, row_channels, store, out);
+  if (!premultiplied) return augmenter;
+  unpremultiplier_.begin(spec_.layout.size.width, augmenter);
+  return unpremultiplier_;
 }
 
 // Points the planned resize at the right sink.
 void SampleMaker::begin_rows(RowForm form, bool premultiplied, bool picked, uint8_t* destination) {
-  const bool to_finish = foreign_.has_finish();
-  const bool gray = form == RowForm::kGray;
-  const int row_channels = gray ? 1 : spec_.layout.channels;
-  int resized_channels = row_channels;
-  SampleStore& store = to_finish ? float_store_ : store_;
-  uint8_t* out = to_finish ? reinterpret_cast<uint8_t*>(float_image_.data()) : destination;
-  store.begin(out, row_channels, premultiplied && !augments_);
-  RowSink* sink = &store;
-  if (augments_) {
-    Augmenter& augmenter = to_finish ? float_augmenter_ : augmenter_;
-    // The warp takes 4-byte pixels.
-    resized_channels = !gray && augmenter.wants_wide_rows(transform_) ? 4 : row_channels;
-    augmenter.begin(transform_, row_channels, resized_channels, store, out);
-    sink = &augmenter;
-    if (premultiplied) {
-      unpremultiplier_.begin(spec_.layout.size.width, augmenter);
-      sink = &unpremultiplier_;
-    }
-  }
-  resizer_.begin(plan_, form, resized_channels, *sink, picked);
+  int channels = 0;
+  RowSink& sink = begin_sink(form == RowForm::kGray, premultiplied, destination, channels);
+  resizer_.begin(plan_, form, channels, sink, picked);
 }
 
 void SampleMaker::trim() {
   resizer_.trim();
+  plane_resizer_.trim();
   augmenter_.trim();
   float_augmenter_.trim();
   converted_.shrink_to(kKeptScratch);
@@ -143,7 +149,11 @@ Status SampleMaker::make_jpeg(ByteSource& source, uint8_t* destination,
   JpegHeader header;
   if (Status status = decoder_.open(source, header); !status.ok()) return status;
   const bool to_gray = spec_.layout.channels == 1;
-  plan_for(header.size);
+  const ResizeRequest request = request_for(header.size);
+  if (spec_.fidelity == Fidelity::kFast && PlaneResizer::suits(header, request)) {
+    return make_jpeg_fast(header, destination, counters);
+  }
+  plan_ = make_resize_plan(request, plans_);
   // Nearest takes some columns only, and nothing else looks at the others.
   const bool picks = header.picks_columns && plan_.kind == ResizePlan::Kind::kNearest;
   begin_rows(to_gray ? RowForm::kGray : form_of(header.pixels), false, picks, destination);
@@ -162,6 +172,33 @@ Status SampleMaker::make_jpeg(ByteSource& source, uint8_t* destination,
   Status status = decoder_.finish();
   WorkerCounters::add(counters.decode_ns, decode_ns + watch.lap());
   if (status.ok()) status = finish_sample(destination);
+  WorkerCounters::add(foreign_.has_finish() ? counters.hook_ns : counters.resize_ns, watch.lap());
+  WorkerCounters::add(counters.resize_ns, resize_ns);
+  return status;
+}
+
+// Planes are resized before they are converted.
+Status SampleMaker::make_jpeg_fast(const JpegHeader& header, uint8_t* destination,
+                                   WorkerCounters& counters) {
+  Stopwatch watch;
+  const bool gray = spec_.layout.channels == 1 || header.planes == 1;
+  int channels = 0;
+  RowSink& sink = begin_sink(gray, false, destination, channels);
+  plane_resizer_.begin(header, request_for(header.size), gray, plans_, decoder_);
+  uint64_t decode_ns = 0, resize_ns = watch.lap();
+  for (PlaneBand band; !plane_resizer_.done() && !band.last;) {
+    Status status = decoder_.read_planes(band);
+    decode_ns += watch.lap();
+    if (!status.ok()) return status;
+    plane_resizer_.push(band, plans_);
+    resize_ns += watch.lap();
+  }
+  Status status = decoder_.finish();
+  WorkerCounters::add(counters.decode_ns, decode_ns + watch.lap());
+  if (status.ok()) {
+    plane_resizer_.finish(decoder_, channels, sink);
+    status = finish_sample(destination);
+  }
   WorkerCounters::add(foreign_.has_finish() ? counters.hook_ns : counters.resize_ns, watch.lap());
   WorkerCounters::add(counters.resize_ns, resize_ns);
   return status;
@@ -241,7 +278,7 @@ Status SampleMaker::make_decoded(const OtherImage& image, uint8_t* destination) 
   const ImageView& view = image.view;
   const int width = view.size.width;
   const int channels = view.channels == 1 ? 1 : 4;
-  plan_for(view.size);
+  plan_ = make_resize_plan(request_for(view.size), plans_);
   // Pillow resizes RGBA with its colours multiplied by alpha, but for nearest.
   const bool premultiplied = view.channels == 4 && plan_.kind == ResizePlan::Kind::kFilter;
   begin_rows(channels == 1 ? RowForm::kGray : RowForm::kColor, premultiplied, false, destination);

@@ -14,6 +14,7 @@
 #include "jpeg/decoder.h"
 #include "loader/counters.h"
 #include "loader/foreign_code.h"
+#include "loader/plane_resizer.h"
 
 namespace pyloader {
 
@@ -23,6 +24,7 @@ struct SampleSpec {
   StoreTable table = StoreTable::identity();
   Filter filter = Filter::kNearest;
   bool keep_aspect_ratio = false;
+  Fidelity fidelity = Fidelity::kExact;
   AugmentSpec augment;  // of samples that have a transform, or are standardised
   FloatTarget target = FloatTarget::kUint8;  // the batch's dtype, where floats are stored
 };
@@ -63,7 +65,9 @@ class SampleMaker {
   Status make_other(ByteSource& source, uint8_t* destination, WorkerCounters& counters);
   Status make_decoded(const OtherImage& image, uint8_t* destination);
   void choose_steps(const double* transform);
-  void plan_for(Size source);
+  Status make_jpeg_fast(const JpegHeader& header, uint8_t* destination, WorkerCounters& counters);
+  ResizeRequest request_for(Size source) const;
+  RowSink& begin_sink(bool gray, bool premultiplied, uint8_t* destination, int& row_channels);
   void begin_rows(RowForm form, bool premultiplied, bool picked, uint8_t* destination);
   Status finish_sample(uint8_t* destination);
   void trim();
@@ -77,6 +81,7 @@ class SampleMaker {
   ResizePlan plan_;
   JpegDecoder decoder_;
   RowResizer resizer_;
+  PlaneResizer plane_resizer_;
   SampleStore store_;           // bytes to the batch
   SampleStore float_store_;     // bytes to float_image_
   const AugmentSpec warp_only_;  // what precedes `finish`: no rescale, no statistics
