@@ -95,6 +95,10 @@ class Loader:
 
     @property
     def closed(self) -> bool: ...
+    @property
+    def files_wanted(self) -> int:
+        """How many files beyond the ring's it would use to have submitted, to read them ahead: 0
+        while reads are fast."""
     def stats(self) -> dict[str, int]:
         """Counters since construction. Times are nanoseconds summed over threads:
         samples, batches, bytes_read, jpegs_own and jpegs_libjpeg (by entropy decoder), errors,
@@ -102,7 +106,9 @@ class Loader:
         (preprocessing_function), idle_ns (workers without work: backpressure), cpu_ns (processor
         time of the workers), wait_ns (callers inside `wait`), slots (in existence), slot_bytes
         (held by them), slots_leased (in the users' hands), slots_locked, slots_registered
-        (page-locked by the system, with CUDA), num_threads, depth.
+        (page-locked by the system, with CUDA), files_ahead (read by other threads before their
+        worker came, or while it waited), files_ahead_waits (of those, waited for),
+        reading_threads (that read ahead, or rest), num_threads, depth.
         """
 
 def load_image(

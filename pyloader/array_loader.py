@@ -73,6 +73,11 @@ class ArrayLoader:
         """Drops every ticket that was not waited for."""
         self._tickets.clear()
 
+    @property
+    def files_wanted(self) -> int:
+        """0: nothing is read from files."""
+        return 0
+
     def close(self) -> None:
         """Lets no batch be made any more."""
         self._closed = True

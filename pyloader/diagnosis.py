@@ -40,6 +40,9 @@ def limit_of(stats: Stats) -> str:
     if shares["other formats"] > _OWN_WORK:
         return found + "formats other than JPEG are decoded in Python: convert the files"
     if shares["read"] > _MOST:
+        if stats.reading_threads:
+            threads = f"{stats.reading_threads} threads that read ahead"
+            return found + f"reading files takes long, for all of {threads}: a faster disk"
         return (
             found + f"reading files takes long: a faster disk, or more than {stats.num_threads} "
             "threads"

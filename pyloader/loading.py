@@ -49,6 +49,10 @@ class Loader(Protocol):
     def close(self) -> None:
         """Stops for good."""
 
+    @property
+    def files_wanted(self) -> int:
+        """How many samples beyond the ring it would use to have submitted."""
+
     def stats(self) -> dict[str, int]:
         """Counters since construction."""
 

@@ -92,7 +92,7 @@ class Lookahead:
     @property
     def reach(self) -> int:
         """How many batches may be queued."""
-        return self.settings.depth + 1 + _PLANNED_AT_ONCE
+        return max(self._least() + _PLANNED_AT_ONCE, len(self._queue))
 
     def redraw(self, drawing: Drawing) -> None:
         """Draws something else from now on; what is queued is forgotten.
@@ -226,8 +226,16 @@ class Lookahead:
 
     def _enough(self) -> int:
         """How many batches the queue should hold."""
-        enough = self.settings.depth + 1
+        enough = self._least()
         return enough if len(self._queue) >= enough else enough + _PLANNED_AT_ONCE
+
+    def _least(self) -> int:
+        """How many batches the queue never falls below: more where files are read ahead."""
+        least = self.settings.depth + 1
+        files = self._loader.files_wanted
+        if files and self._queue:
+            least += -(-files // max(1, len(self._queue[-1].rows)))
+        return least
 
     def _leads_to(self, cursor: Cursor, upcoming: Sequence[int | None]) -> bool:
         """Whether the queue holds nothing but the first batches of some requests."""

@@ -119,6 +119,11 @@ class PaddingLoader:
             for task in batch.tasks:
                 task.cancel()
 
+    @property
+    def files_wanted(self) -> int:
+        """0: files are read by whoever decodes them."""
+        return 0
+
     def close(self) -> None:
         """Stops the threads and wakes who waits. Delivered arrays stay valid. Idempotent."""
         self._pool.shutdown(wait=False, cancel_futures=True)

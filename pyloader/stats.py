@@ -37,7 +37,13 @@ class Stats:
     jpegs_libjpeg: int
     """JPEGs left to libjpeg's: progressive, unusual or damaged ones."""
     read_seconds: float
-    """Workers reading files."""
+    """Workers reading files, or waiting for one that is being read ahead."""
+    files_ahead: int
+    """Files that were read ahead of the workers; 0 as long as reads are fast."""
+    files_ahead_waits: int
+    """Of these, the ones that a worker had to wait for all the same."""
+    reading_threads: int
+    """Threads that read ahead, or rest until reads are slow again."""
     decode_seconds: float
     """Workers decoding JPEGs."""
     resize_seconds: float
@@ -49,7 +55,7 @@ class Stats:
     idle_seconds: float
     """Workers without work: the consumer is slower than the loader."""
     cpu_seconds: float
-    """Processor time of the workers."""
+    """Processor time of the workers, without what reads ahead of them."""
     wait_seconds: float
     """Consumers waiting for a batch: the loader is slower than the consumer."""
     num_threads: int
@@ -141,6 +147,12 @@ class Stats:
                 f"{self.slots} ({self.slots_leased} leased), {self.slot_bytes / 1e6:.1f} MB held",
             ),
         ]
+        if self.files_ahead:
+            ahead = (
+                f"{self.files_ahead} files by {self.reading_threads} threads, "
+                f"{self.files_ahead_waits} waited for"
+            )
+            rows.insert(3, ("read ahead", ahead))
         if self.pinning == "always" or self.slots_registered:
             rows.append(("pinned", self._pinned()))
         rows.append(("limit", limit_of(self)))
@@ -184,6 +196,9 @@ def make_stats(
         jpegs_own=count("jpegs_own"),
         jpegs_libjpeg=count("jpegs_libjpeg"),
         read_seconds=_NS * count("read_ns"),
+        files_ahead=count("files_ahead"),
+        files_ahead_waits=count("files_ahead_waits"),
+        reading_threads=count("reading_threads"),
         decode_seconds=_NS * count("decode_ns"),
         resize_seconds=_NS * count("resize_ns"),
         other_seconds=_NS * count("other_ns"),

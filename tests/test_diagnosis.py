@@ -33,6 +33,7 @@ def _limit(monkeypatch: pytest.MonkeyPatch, **counters: float) -> str:
         ({"wait_ns": 8.0, "cpu_ns": 39.0, "decode_ns": 35.0}, "waits 80% of its time; decoding"),
         ({"wait_ns": 8.0, "cpu_ns": 15.0, "decode_ns": 35.0}, "share their cores"),
         ({"wait_ns": 8.0, "cpu_ns": 15.0, "read_ns": 35.0}, "a faster disk"),
+        ({"wait_ns": 8.0, "read_ns": 35.0, "reading_threads": 64}, "all of 64 threads"),
         ({"wait_ns": 8.0, "hook_ns": 35.0}, "one at a time"),
         ({"wait_ns": 8.0, "other_ns": 35.0}, "convert the files"),
         ({"wait_ns": 8.0, "num_threads": 2, "decode_ns": 19.0, "cpu_ns": 19.0}, "num_threads=4"),

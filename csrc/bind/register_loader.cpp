@@ -97,6 +97,7 @@ class Loader {
   }
 
   bool closed() const { return pool_->closed(); }
+  int files_wanted() const { return pool_->files_wanted(); }
 
   py::dict stats() const {
     using namespace py::literals;
@@ -109,7 +110,9 @@ class Loader {
         "idle_ns"_a = s.idle_ns, "cpu_ns"_a = s.cpu_ns, "wait_ns"_a = s.wait_ns, "slots"_a = s.ring.slots,
         "slot_bytes"_a = s.ring.bytes, "slots_locked"_a = s.ring.locked,
         "slots_registered"_a = s.ring.registered, "slots_leased"_a = s.ring.leased,
-        "num_threads"_a = s.num_threads, "depth"_a = s.depth);
+        "files_ahead"_a = s.read_ahead.files, "files_ahead_waits"_a = s.read_ahead.waits,
+        "reading_threads"_a = s.read_ahead.threads, "num_threads"_a = s.num_threads,
+        "depth"_a = s.depth);
   }
 
  private:
@@ -205,6 +208,7 @@ std::unique_ptr<Loader> make_loader(
   config.num_threads = num_threads;
   config.depth = depth;
   config.pinning = parse_pinning(pinning);
+  config.read_ahead = read_ahead_allowed();
   auto foreign = std::make_shared<PythonCode>(std::move(hooks), dtype, spec.layout);
   return std::make_unique<Loader>(std::move(config), std::move(foreign), dtype);
 }
@@ -227,6 +231,7 @@ void register_loader(py::module_& module) {
       .def("cancel", &Loader::cancel)
       .def("close", &Loader::close)
       .def_property_readonly("closed", &Loader::closed)
+      .def_property_readonly("files_wanted", &Loader::files_wanted)
       .def("stats", &Loader::stats);
 }
 

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <new>
 #include <system_error>
+#include <utility>
 
 namespace pyloader {
 namespace {
@@ -84,6 +85,16 @@ bool FileSource::rewind() {
     return false;
   }
   return refill();
+}
+
+void FileSource::swap(FileSource& other) noexcept {
+  std::swap(window_, other.window_);
+  std::swap(size_, other.size_);
+  std::swap(bytes_read_, other.bytes_read_);
+  std::swap(descriptor_, other.descriptor_);
+  std::swap(at_end_, other.at_end_);
+  std::swap(buffer_, other.buffer_);
+  std::swap(status_, other.status_);
 }
 
 Status read_all(ByteSource& source, size_t limit, std::vector<uint8_t>& content) {

@@ -31,6 +31,9 @@ class FileSource final : public ByteSource {
   Status status() const override { return status_; }
   void close();
 
+  // Exchanges everything: files, windows, positions.
+  void swap(FileSource& other) noexcept;
+
  private:
   int descriptor_ = -1;
   bool at_end_ = false;

@@ -30,6 +30,7 @@ struct Batch {
 
   const std::vector<int64_t> indices;  // into the data set, in the order of the batch
   const std::vector<double> transforms;
+  uint64_t files = 0;                  // how its files were announced to ReadAhead
   SlotHandle slot;                     // taken under the pool's lock before the first claim
 
   // The next position that nobody works on. Claims go up, so when one fails all lower ones are

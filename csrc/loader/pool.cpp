@@ -13,7 +13,8 @@ namespace pyloader {
 Pool::Pool(PoolConfig config, std::shared_ptr<ForeignCode> foreign)
     : config_(std::move(config)),
       foreign_(std::move(foreign)),
-      ring_(std::make_shared<Ring>(config_.depth, config_.pinning)) {
+      ring_(std::make_shared<Ring>(config_.depth, config_.pinning)),
+      read_ahead_(config_.num_threads) {
   for (int i = 0; i < config_.num_threads; ++i) {
     counters_.push_back(std::make_unique<WorkerCounters>());
   }
@@ -31,12 +32,25 @@ void Pool::start_threads() {
   }
 }
 
+// What of a batch can be read ahead.
+std::vector<const char*> Pool::paths_of(const Batch& batch) const {
+  std::vector<const char*> paths;
+  if (config_.array.data != nullptr || !config_.read_ahead) return paths;
+  paths.reserve(batch.indices.size());
+  for (const int64_t index : batch.indices) {
+    paths.push_back(config_.paths[static_cast<size_t>(index)]);
+  }
+  return paths;
+}
+
 uint64_t Pool::submit(std::vector<int64_t> indices, std::vector<double> transforms) {
   auto batch = std::make_shared<Batch>(std::move(indices), std::move(transforms));
+  const std::vector<const char*> paths = paths_of(*batch);
   std::unique_lock lock(mutex_);
   const uint64_t ticket = ++last_ticket_;
   if (stop_) return ticket;  // fetch tells
   if (threads_.empty()) start_threads();
+  if (!paths.empty()) batch->files = read_ahead_.expect(paths);
   queue_.push_back(batch);
   unfetched_.emplace(ticket, std::move(batch));
   const bool startable = ring_->has_room();
@@ -92,6 +106,7 @@ void Pool::cancel() {
 
 Pool::Batches Pool::cancel_locked() {
   queue_.clear();
+  read_ahead_.forget();
   for (auto& [ticket, batch] : unfetched_) {
     batch->cancelled = true;
     // Positions that nobody claimed are nobody's work any more; who works on one finishes it.
@@ -113,6 +128,7 @@ void Pool::close() {
     forgotten = cancel_locked();
     threads.swap(threads_);
   }
+  read_ahead_.close();
   for (std::thread& thread : threads) {
     if (thread.get_id() == std::this_thread::get_id()) {
       thread.detach();
@@ -185,6 +201,7 @@ void Pool::fill(Batch& batch, std::optional<SampleMaker>& maker, FileSource& fil
         if (!maker) maker.emplace(config_.spec, *foreign_, simd_level());
         status = make_sample(batch, static_cast<size_t>(position), *maker, file, counters);
       } catch (const std::bad_alloc&) {
+        read_ahead_.skip(batch.files, static_cast<size_t>(position));
         status = {StatusCode::kOutOfMemory, "no memory to decode it"};
       }
       WorkerCounters::add(counters.samples, 1);
@@ -192,6 +209,8 @@ void Pool::fill(Batch& batch, std::optional<SampleMaker>& maker, FileSource& fil
         WorkerCounters::add(counters.errors, 1);
         record_failure(batch, position, std::move(status));
       }
+    } else {
+      read_ahead_.skip(batch.files, static_cast<size_t>(position));
     }
     counters.cpu_ns.store(thread_cpu_ns(), std::memory_order_relaxed);
     finish_positions(batch, 1);
@@ -208,7 +227,7 @@ Status Pool::make_sample(const Batch& batch, size_t position, SampleMaker& maker
     return maker.make_from_floats(image, transform, destination, counters);
   }
   Stopwatch watch;
-  Status status = file.open(config_.paths[index]);
+  Status status = read_ahead_.open(batch.files, position, config_.paths[index], file);
   WorkerCounters::add(counters.read_ns, watch.lap());
   if (status.ok()) status = maker.make(file, transform, destination, counters);
   WorkerCounters::add(counters.bytes_read, file.bytes_read());
@@ -252,6 +271,7 @@ PoolStats Pool::stats() const {
   }
   total.wait_ns = wait_ns_;
   total.ring = ring_->counts();
+  total.read_ahead = read_ahead_.counts();
   std::lock_guard lock(mutex_);
   total.batches = batches_fetched_;
   total.num_threads = config_.num_threads;

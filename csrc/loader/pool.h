@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "io/file_source.h"
+#include "io/read_ahead.h"
 #include "loader/batch.h"
 #include "loader/path_table.h"
 #include "loader/sample_maker.h"
@@ -39,6 +40,7 @@ struct PoolConfig {
   int num_threads = 1;  // at least 1
   int depth = 2;        // slots filling or ready at a time, at least 1
   Pinning pinning = Pinning::kOff;
+  bool read_ahead = true;
 
   size_t samples() const { return array.data != nullptr ? array.count : paths.size(); }
 };
@@ -58,6 +60,7 @@ struct PoolStats {
   uint64_t cpu_ns = 0;
   uint64_t wait_ns = 0;
   RingCounts ring;
+  ReadAheadCounts read_ahead;
   int num_threads = 0;
   int depth = 0;
 };
@@ -90,10 +93,14 @@ class Pool : public std::enable_shared_from_this<Pool> {
   void close();
   bool closed() const;
 
+  // How many files beyond the ring it would use to have submitted; 0 while reads are fast.
+  int files_wanted() const { return read_ahead_.wanted(); }
+
   PoolStats stats() const;
 
  private:
   void start_threads();
+  std::vector<const char*> paths_of(const Batch& batch) const;
   void work(WorkerCounters& counters);
   std::shared_ptr<Batch> next_batch(std::unique_lock<std::mutex>& lock, WorkerCounters& counters);
   void fill(Batch& batch, std::optional<SampleMaker>& maker, FileSource& file,
@@ -112,6 +119,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   const std::shared_ptr<Ring> ring_;
   std::vector<std::unique_ptr<WorkerCounters>> counters_;  // fixed after construction
   std::atomic<uint64_t> wait_ns_{0};
+  ReadAhead read_ahead_;
 
   mutable std::mutex mutex_;
   std::condition_variable work_;   // for workers: a batch to fill, a place in the ring, stop
