@@ -1,7 +1,7 @@
 """The native core: decode, resize, pool, ring. Private to the package."""
 
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,28 @@ class SampleHooks(Protocol):
         """Transforms by `transform`, unless None, standardises one resized image (an array of its
         own, in the batch's layout) and writes the result to `out`, its place in the batch."""
 
+class Cache:
+    """Where loaders keep resized images: in memory, or in files in a folder.
+
+    A loader that is made with the same size, colours and filter finds what the last one has kept;
+    one with others starts a new cache (in memory) or goes to other files (in a folder).
+    """
+
+    def __init__(self, folder: bytes | None, limit: int) -> None:
+        """None stands for memory. The limit is in bytes of pixels, 0 for a sane one."""
+
+    @property
+    def has_problem(self) -> bool:
+        """Whether `state` has one. Cheap."""
+
+    def state(self) -> CacheState:
+        """Of the cache last used."""
+
+class CacheState(TypedDict):
+    bytes: int  # taken by images, in a folder by those of other processes too
+    full: bool
+    problem: str  # why it does less than it should; "" for nothing
+
 class Loader:
     """A pool of threads and a ring of batch slots over one list of image files.
 
@@ -69,6 +91,8 @@ class Loader:
         std: NDArray[np.float64] | None = None,  # what is divided by, likewise
         fidelity: str = "exact",  # or fast
         pinning: str = "off",  # off for_cuda always: page-locked slots
+        cache: Cache | None = None,  # without effect on arrays
+        cache_base: bytes = b"",  # the folder that relative paths are meant from
     ) -> None: ...
     def submit(
         self, indices: NDArray[np.int64], transforms: NDArray[np.float64] | None = None
@@ -103,7 +127,8 @@ class Loader:
         """Counters since construction. Times are nanoseconds summed over threads:
         samples, batches, bytes_read, jpegs_own and jpegs_libjpeg (by entropy decoder), errors,
         read_ns, decode_ns, resize_ns (with the store), other_ns (other formats), hook_ns
-        (preprocessing_function), idle_ns (workers without work: backpressure), cpu_ns (processor
+        (preprocessing_function), cache_hits, cache_misses, cache_ns (copying from and to the
+        cache), idle_ns (workers without work: backpressure), cpu_ns (processor
         time of the workers), wait_ns (callers inside `wait`), slots (in existence), slot_bytes
         (held by them), slots_leased (in the users' hands), slots_locked, slots_registered
         (page-locked by the system, with CUDA), files_ahead (read by other threads before their

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import operator
+import re
 
 import numpy as np
 
 __all__ = [
     "CHANNELS",
     "INTERPOLATIONS",
+    "check_bytes",
     "check_count",
     "check_fidelity",
     "check_interpolation",
@@ -21,6 +23,43 @@ CHANNELS = {"grayscale": 1, "rgb": 3, "rgba": 4}
 
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "hamming", "box", "lanczos")
 """Names of Pillow's filters, in the order of Keras' error text."""
+
+
+_UNITS = ("", "k", "m", "g", "t")
+
+
+def check_bytes(name: str, value: int | str | None) -> int | None:
+    """Checks an optional amount of memory.
+
+    Args:
+        name: The argument's name, for the message.
+        value: Bytes, as a number or as text: "512MB", "1.5 GB"; a kilobyte is 1,000 bytes, a
+            "KiB" 1,024, and so on. None for an automatic one.
+
+    Returns:
+        Bytes, or None.
+
+    Raises:
+        TypeError: It is neither a number nor text.
+        ValueError: It is less than 1, or text of another form.
+    """
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer, str)):
+        raise TypeError(f'`{name}` should be bytes, text like "2GB" or None. Received: {value!r}')
+    if isinstance(value, str):
+        found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*", value.lower())
+        if found is None or (found[3] and not found[2]):
+            raise ValueError(
+                f'`{name}` should be bytes, text like "2GB" or None. Received: {value!r}'
+            )
+        power = _UNITS.index(found[2])
+        amount = float(found[1]) * (1024**power if found[3] else 1000**power)
+    else:
+        amount = int(value)
+    if not 1 <= amount < 2**63:
+        raise ValueError(f"`{name}` should be at least one byte. Received: {value!r}")
+    return int(amount)
 
 
 def check_target_size(target_size: tuple[int, ...]) -> tuple[int, int]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from pyloader.arguments import check_count
+from pyloader.caching import CacheSpec, check_cache
 from pyloader.fingerprint import mark
 from pyloader.image_iterator import ImageIterator
 from pyloader.lifecycle import rebuild
@@ -57,6 +58,8 @@ class NumpyArrayIterator(ImageIterator):
         fidelity: Without effect: nothing is decoded.
         pin_memory: Whether batches lie in page-locked memory, which a GPU copies from faster; None
             (default): where a CUDA runtime is loaded. See `stats()` for what came of it.
+        cache: Checked, and without effect, as `cache_limit`: arrays need no decoding.
+        cache_limit: As for other iterators.
         verbose: Without effect: there is nothing to print. Taken by every iterator.
 
     Raises:
@@ -103,6 +106,8 @@ class NumpyArrayIterator(ImageIterator):
         last_batch: str = "keep",
         fidelity: str = "exact",
         pin_memory: bool | None = None,
+        cache: CacheSpec = None,
+        cache_limit: int | str | None = None,
         verbose: bool = True,
     ) -> None:
         self._arguments = {
@@ -111,6 +116,7 @@ class NumpyArrayIterator(ImageIterator):
             if name not in {"self", "__class__", "verbose"}
         }
         check_count("num_threads", num_threads)
+        check_cache(cache, cache_limit)
         check_count("prefetch", prefetch)
         self.data_format = "channels_last" if data_format is None else data_format
         self.dtype = "float32" if dtype is None else dtype

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from pyloader.arguments import check_count
+from pyloader.caching import CacheSpec
 from pyloader.file_iterator import FileIterator
 from pyloader.lifecycle import rebuild
 from pyloader.shards import ShardSpec
@@ -72,6 +73,10 @@ class DataFrameIterator(FileIterator):
             their colour conversion, a mean of half a level away. See the README.
         pin_memory: Whether batches lie in page-locked memory, which a GPU copies from faster; None
             (default): where a CUDA runtime is loaded. See `stats()` for what came of it.
+        cache: "memory" or a folder, to keep resized images in, so that later passes decode nothing;
+            None (default): neither. Bytes of batches are the same. See "Cache" in the README.
+        cache_limit: Bytes that it may take, or text like "2GB"; None (default): until a quarter of
+            the memory, or a twentieth of the disk, is all that is left.
         verbose: Whether to print how many images were found. Default True.
 
     Raises:
@@ -135,6 +140,8 @@ class DataFrameIterator(FileIterator):
         last_batch: str = "keep",
         fidelity: str = "exact",
         pin_memory: bool | None = None,
+        cache: CacheSpec = None,
+        cache_limit: int | str | None = None,
         verbose: bool = True,
     ) -> None:
         target_size = tuple(target_size)
@@ -206,6 +213,8 @@ class DataFrameIterator(FileIterator):
             last_batch=last_batch,
             fidelity=fidelity,
             pin_memory=pin_memory,
+            cache=cache,
+            cache_limit=cache_limit,
         )
 
     @property

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pyloader.arguments import CHANNELS, check_count
+from pyloader.caching import CacheSpec
 from pyloader.dataset_discovery import ALLOWED_FORMATS, check_split, find_files, split_files
 from pyloader.dataset_iterator import ImageDataset
 from pyloader.shards import ShardSpec
@@ -54,6 +55,8 @@ def image_dataset_from_directory(
     last_batch: str = "keep",
     fidelity: str = "exact",
     pin_memory: bool | None = None,
+    cache: CacheSpec = None,
+    cache_limit: int | str | None = None,
 ) -> ImageDataset | list[ImageDataset]:
     """Makes a dataset of the images in a folder, labelled by their class folders.
 
@@ -108,6 +111,10 @@ def image_dataset_from_directory(
             their colour conversion, a mean of half a level away. See the README.
         pin_memory: Whether batches lie in page-locked memory, which a GPU copies from faster; None
             (default): where a CUDA runtime is loaded. See `stats()` for what came of it.
+        cache: "memory" or a folder, to keep resized images in, so that later passes decode nothing;
+            None (default): neither. Bytes of batches are the same. See "Cache" in the README.
+        cache_limit: Bytes that it may take, or text like "2GB"; None (default): until a quarter of
+            the memory, or a twentieth of the disk, is all that is left.
 
     Returns:
         The dataset, with the attributes `class_names` and `file_paths`; for `subset="both"` a list
@@ -185,6 +192,8 @@ def image_dataset_from_directory(
             last_batch=last_batch,
             fidelity=fidelity,
             pin_memory=pin_memory,
+            cache=cache,
+            cache_limit=cache_limit,
         )
 
     if subset != "both":

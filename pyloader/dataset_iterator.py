@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyloader.arguments import CHANNELS
+from pyloader.caching import CacheSpec
 from pyloader.drawing import Drawing, Drawn
 from pyloader.fingerprint import mark, mark_of_paths
 from pyloader.iterators import Iterator
@@ -50,10 +51,15 @@ class ImageDataset(Iterator):
             their colour conversion, a mean of half a level away. See the README.
         pin_memory: Whether batches lie in page-locked memory, which a GPU copies from faster; None
             (default): where a CUDA runtime is loaded. See `stats()` for what came of it.
+        cache: "memory" or a folder, to keep resized images in, so that later passes decode nothing;
+            None (default): neither. Bytes of batches are the same. See "Cache" in the README.
+        cache_limit: Bytes that it may take, or text like "2GB"; None (default): until a quarter of
+            the memory, or a twentieth of the disk, is all that is left.
 
     Raises:
         TypeError: `num_threads` or `prefetch` is not an integer.
-        ValueError: `num_threads` or `prefetch` is less than 1.
+        ValueError: `num_threads` or `prefetch` is less than 1, or `cache` is given together with
+            `pad_to_aspect_ratio`.
     """
 
     file_paths: list[str]
@@ -83,7 +89,11 @@ class ImageDataset(Iterator):
         last_batch: str = "keep",
         fidelity: str = "exact",
         pin_memory: bool | None = None,
+        cache: CacheSpec = None,
+        cache_limit: int | str | None = None,
     ) -> None:
+        if pad_to_aspect_ratio and cache is not None:
+            raise ValueError("`cache` does not keep images of `pad_to_aspect_ratio=True`.")
         if batch_size is None and shard is not None:
             raise ValueError("`shard` divides batches: `batch_size` should not be None with it.")
         self._arguments = {
@@ -111,6 +121,8 @@ class ImageDataset(Iterator):
             last_batch=last_batch,
             fidelity=fidelity,
             pin_memory=pin_memory,
+            cache=cache,
+            cache_limit=cache_limit,
         )
 
     def __iter__(self) -> Generator[Any, None, None]:  # type: ignore[override]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import ArrayLike, DTypeLike
 
 from pyloader.array_iterator import NumpyArrayIterator
+from pyloader.caching import CacheSpec
 from pyloader.dataframe_iterator import DataFrameIterator
 from pyloader.directory_iterator import DirectoryIterator
 from pyloader.shards import ShardSpec
@@ -49,6 +50,8 @@ class Flows:
         last_batch: str = "keep",
         fidelity: str = "exact",
         pin_memory: bool | None = None,
+        cache: CacheSpec = None,
+        cache_limit: int | str | None = None,
         verbose: bool = True,
     ) -> NumpyArrayIterator:
         """Makes an iterator over images in an array.
@@ -78,6 +81,8 @@ class Flows:
             fidelity: Without effect: nothing is decoded.
             pin_memory: Whether batches lie in page-locked memory, which a GPU copies from faster;
                 None (default): where a CUDA runtime is loaded. `stats()` says what came of it.
+            cache: Without effect, as `cache_limit`: arrays need no decoding.
+            cache_limit: As for the other methods.
             verbose: Without effect: there is nothing to print.
 
         Returns:
@@ -120,6 +125,8 @@ class Flows:
             last_batch=last_batch,
             fidelity=fidelity,
             pin_memory=pin_memory,
+            cache=cache,
+            cache_limit=cache_limit,
             verbose=verbose,
         )
 
@@ -147,6 +154,8 @@ class Flows:
         last_batch: str = "keep",
         fidelity: str = "exact",
         pin_memory: bool | None = None,
+        cache: CacheSpec = None,
+        cache_limit: int | str | None = None,
         verbose: bool = True,
     ) -> DirectoryIterator:
         """Makes an iterator over the images of a folder with one subfolder per class.
@@ -180,6 +189,11 @@ class Flows:
                 their colour conversion, a mean of half a level away. See the README.
             pin_memory: Whether batches lie in page-locked memory, which a GPU copies from faster;
                 None (default): where a CUDA runtime is loaded. `stats()` says what came of it.
+            cache: "memory" or a folder, to keep resized images in, so that later passes decode
+                nothing; None (default): neither. Bytes of batches are the same. See "Cache" in the
+                README.
+            cache_limit: Bytes that it may take, or text like "2GB"; None (default): until a quarter
+                of the memory, or a twentieth of the disk, is all that is left.
             verbose: Whether to print how many images were found. Default True.
 
         Returns:
@@ -222,6 +236,8 @@ class Flows:
             last_batch=last_batch,
             fidelity=fidelity,
             pin_memory=pin_memory,
+            cache=cache,
+            cache_limit=cache_limit,
             verbose=verbose,
         )
 
@@ -253,6 +269,8 @@ class Flows:
         last_batch: str = "keep",
         fidelity: str = "exact",
         pin_memory: bool | None = None,
+        cache: CacheSpec = None,
+        cache_limit: int | str | None = None,
         verbose: bool = True,
         **kwargs: Any,
     ) -> DataFrameIterator:
@@ -296,6 +314,11 @@ class Flows:
                 their colour conversion, a mean of half a level away. See the README.
             pin_memory: Whether batches lie in page-locked memory, which a GPU copies from faster;
                 None (default): where a CUDA runtime is loaded. `stats()` says what came of it.
+            cache: "memory" or a folder, to keep resized images in, so that later passes decode
+                nothing; None (default): neither. Bytes of batches are the same. See "Cache" in the
+                README.
+            cache_limit: Bytes that it may take, or text like "2GB"; None (default): until a quarter
+                of the memory, or a twentieth of the disk, is all that is left.
             verbose: Whether to print how many images were found. Default True.
             **kwargs: Ignored as in Keras, with a warning for `has_ext`, `sort` and
                 `drop_duplicates`.
@@ -361,6 +384,8 @@ class Flows:
             last_batch=last_batch,
             fidelity=fidelity,
             pin_memory=pin_memory,
+            cache=cache,
+            cache_limit=cache_limit,
             verbose=verbose,
         )
 

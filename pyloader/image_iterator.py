@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import warnings
 from abc import abstractmethod
 from typing import Any, ClassVar
@@ -11,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from pyloader.callers import level_of_caller
 from pyloader.custom import CustomDrawing, CustomTransforms, overrides
 from pyloader.drawing import Drawing, Drawn, ranges_of
 from pyloader.fingerprint import settings_of
@@ -142,7 +142,7 @@ class ImageIterator(Revised, Iterator):
             empty = np.zeros((0, *self._single_image_shape()), dtype=self.dtype)
             return self._make_output(empty, ids)
         for text in self._unfitted:
-            warnings.warn(text, UserWarning, stacklevel=_level_of_caller())
+            warnings.warn(text, UserWarning, stacklevel=level_of_caller())
         if drawn.numbers is not None and self.save_to_dir:
             samples = len(drawn.numbers)  # the rest is padding
             save_images(
@@ -164,11 +164,3 @@ def _standardization_of(generator: Any) -> Standardization:
     if overrides(generator, "standardize"):
         return Standardization(function=generator.standardize)
     return standardization_of(generator)
-
-
-def _level_of_caller() -> int:
-    """The `stacklevel` that makes a warning of the calling function point at the user's line."""
-    level, frame = 0, sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals["__name__"].startswith("pyloader."):
-        level, frame = level + 1, frame.f_back
-    return level + 1

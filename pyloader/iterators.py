@@ -6,7 +6,6 @@ import operator
 import sys
 import threading
 import time
-import warnings
 from abc import abstractmethod
 from collections import deque
 from typing import Any, TypeVar
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from pyloader import lifecycle, loading, shards
 from pyloader.arguments import check_count, check_fidelity, check_last_batch
+from pyloader.caching import CacheSpec, check_cache, native_of
 from pyloader.cores import usable_cores
 from pyloader.discovery import IMAGE_EXTENSIONS
 from pyloader.drawing import Drawing, Drawn
@@ -65,6 +65,7 @@ class Iterator(KerasLook, Passes, Resumable):
             registered with the CUDA runtime that the program has loaded, else locked by the system
             where it allows that; None (default): only the former; False: neither. `stats()` says
             what came of it.
+        cache, cache_limit: Where resized images are kept; see `caching.check_cache`.
 
     Raises:
         TypeError: `num_threads`, `prefetch` or `shard` is of the wrong type.
@@ -109,6 +110,8 @@ class Iterator(KerasLook, Passes, Resumable):
         last_batch: str = "keep",
         fidelity: str = "exact",
         pin_memory: bool | None = None,
+        cache: CacheSpec = None,
+        cache_limit: int | str | None = None,
     ) -> None:
         self._num_threads = check_count("num_threads", num_threads)
         self._prefetch = check_count("prefetch", prefetch)
@@ -118,6 +121,7 @@ class Iterator(KerasLook, Passes, Resumable):
         self._last_batch = check_last_batch(last_batch, n, batch_size)
         self._fidelity = check_fidelity(fidelity)
         self._pinning = loading.check_pin_memory(pin_memory)
+        self._cache = check_cache(cache, cache_limit)
         self.workers = 1
         self.use_multiprocessing = False
         self.max_queue_size = 10
@@ -258,6 +262,7 @@ class Iterator(KerasLook, Passes, Resumable):
             seconds=max(0.0, self._last_delivery - self._first_request),
             batch_seconds=list(self._batch_seconds),
             pinning=self._pinning,
+            cache=self._cache,
         )
 
     def close(self) -> None:
@@ -322,7 +327,9 @@ class Iterator(KerasLook, Passes, Resumable):
             num_threads, shard.largest(self._cursor.batch_size)
         )
         settings, drawing = self._loader_settings(num_threads, depth), self._drawing()
-        settings = settings._replace(fidelity=self._fidelity, pinning=self._pinning)
+        settings = settings._replace(
+            fidelity=self._fidelity, pinning=self._pinning, cache=native_of(self._cache)
+        )
         if lookahead is not None and lookahead.settings == settings and lookahead.source is source:
             lookahead.redraw(drawing)
             self._key = key
@@ -349,6 +356,8 @@ class Iterator(KerasLook, Passes, Resumable):
             self._check_open()
             self._cursor = planned.after
             raise
+        if self._cache is not None:
+            self._cache.look()
         self._cursor = planned.after
         self._batch_indices = planned.ids
         self._samples_delivered += len(planned.ids)
@@ -370,13 +379,7 @@ class Iterator(KerasLook, Passes, Resumable):
                 name, fingerprint = type(self).__name__, self._fingerprint()
                 compared = shards.agree(shard, self._shard_number, fingerprint, name)
                 if not compared and self.seed is None and self.shuffle:
-                    warnings.warn(
-                        f"This {name} delivers part {shard.index} of {shard.count} of a random "
-                        "order without a `seed`: unless every process draws the same one from "
-                        "NumPy's global generator, samples are missed and repeated.",
-                        UserWarning,
-                        stacklevel=4,
-                    )
+                    shards.warn_of_chance(shard, name, stacklevel=5)
             self._shard = shard
         return self._shard
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeAlias, cast
 
 import numpy as np
@@ -84,6 +85,8 @@ class LoaderSettings(NamedTuple):
     fidelity: str = "exact"
     pinning: str = "off"
     """"off", "for_cuda" or "always"; see `check_pin_memory`."""
+    cache: _pyloader.Cache | None = None
+    """Where resized images are kept."""
 
 
 def make_loader(settings: LoaderSettings, source: Source) -> Loader:
@@ -157,6 +160,8 @@ def make_loader(settings: LoaderSettings, source: Source) -> Loader:
         std=_statistics(steps.divisor, settings, source),
         fidelity=settings.fidelity,
         pinning=settings.pinning,
+        cache=settings.cache,
+        cache_base=os.fsencode(Path.cwd()),
     )
 
 

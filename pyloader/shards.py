@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import logging
+import warnings
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -12,7 +13,16 @@ import numpy as np
 from pyloader.agreement import agree
 from pyloader.world import find_place
 
-__all__ = ["ALONE", "Shard", "ShardSpec", "agree", "check_shard", "find_shard", "next_number"]
+__all__ = [
+    "ALONE",
+    "Shard",
+    "ShardSpec",
+    "agree",
+    "check_shard",
+    "find_shard",
+    "next_number",
+    "warn_of_chance",
+]
 
 ShardSpec: TypeAlias = Literal["auto"] | tuple[int, int] | None
 """What `shard` may be: None for one process, "auto" to find out, or (index, count)."""
@@ -159,3 +169,20 @@ def _log(shard: Shard) -> None:
 def _is_integer(value: Any) -> bool:
     """Tells integers, NumPy's too, from bools and the rest."""
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def warn_of_chance(shard: Shard, name: str, stacklevel: int) -> None:
+    """Warns that the ranks' random orders may differ, where nobody can compare them.
+
+    Args:
+        shard: This process's part.
+        name: The iterator's type.
+        stacklevel: As for `warnings.warn`, counted from there.
+    """
+    warnings.warn(
+        f"This {name} delivers part {shard.index} of {shard.count} of a random order without a "
+        "`seed`: unless every process draws the same one from NumPy's global generator, samples "
+        "are missed and repeated.",
+        UserWarning,
+        stacklevel=stacklevel,
+    )

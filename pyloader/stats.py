@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
+from pyloader.caching import Caching
 from pyloader.diagnosis import limit_of
 
 __all__ = ["Stats", "make_stats"]
@@ -52,6 +53,8 @@ class Stats:
     """Workers decoding other formats."""
     hook_seconds: float
     """Workers in the preprocessing_function."""
+    cache_seconds: float
+    """Workers looking into the cache, and copying from it and to it."""
     idle_seconds: float
     """Workers without work: the consumer is slower than the loader."""
     cpu_seconds: float
@@ -74,6 +77,14 @@ class Stats:
     """Batch buffers that are page-locked by the system."""
     pinning: str
     """What was asked for: "off", "for_cuda" (where its runtime is loaded) or "always"."""
+    cache_hits: int
+    """Images that came from the cache."""
+    cache_misses: int
+    """Images that were not in it."""
+    cache_bytes: int
+    """Bytes of the images in it, of other processes too where it is a folder."""
+    cache: str
+    """Where it is, whether it is full, and what problem it has; "" without a cache."""
     batch_p50: float
     """Seconds from a request to its batch: the median of the last 1,000."""
     batch_p99: float
@@ -112,6 +123,7 @@ class Stats:
             "resize + store": self.resize_seconds,
             "other formats": self.other_seconds,
             "preprocessing": self.hook_seconds,
+            "cache": self.cache_seconds,
             "idle": self.idle_seconds,
         }
         total = sum(parts.values())
@@ -133,7 +145,11 @@ class Stats:
             ("speed", f"{self.images_per_second:.0f} images/s over {self.seconds:.2f} s"),
             ("read", f"{self.bytes_read / 1e6:.1f} MB"),
             ("JPEGs", f"{self.jpegs_own} by pyloader's decoder, {self.jpegs_libjpeg} by libjpeg's"),
-            *((f"  time: {name}", f"{share:6.1%}") for name, share in self.shares().items()),
+            *(
+                (f"  time: {name}", f"{share:6.1%}")
+                for name, share in self.shares().items()
+                if self.cache or name != "cache"
+            ),
             ("processor", f"{self.cpu_per_1000:.2f} s per 1000 images"),
             ("consumer waits", f"{1e3 * self.wait_per_batch:.2f} ms per batch"),
             (
@@ -155,6 +171,9 @@ class Stats:
             rows.insert(3, ("read ahead", ahead))
         if self.pinning == "always" or self.slots_registered:
             rows.append(("pinned", self._pinned()))
+        if self.cache:
+            found = f"{self.cache_hits} hits, {self.cache_misses} misses"
+            rows.append(("cache", f"{found}, {self.cache_bytes / 1e6:.1f} MB in {self.cache}"))
         rows.append(("limit", limit_of(self)))
         width = max(len(name) for name, _ in rows)
         return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
@@ -168,6 +187,7 @@ def make_stats(
     seconds: float,
     batch_seconds: Sequence[float] = (),
     pinning: str = "off",
+    cache: Caching | None = None,
 ) -> Stats:
     """Makes a snapshot.
 
@@ -178,6 +198,7 @@ def make_stats(
         seconds: Wall time from the first request to the last delivery.
         batch_seconds: Times from request to batch of the last batches.
         pinning: What was asked for; see `Stats`.
+        cache: Where images are kept.
 
     Returns:
         The snapshot.
@@ -186,6 +207,7 @@ def make_stats(
     def count(name: str) -> int:
         return counters.get(name, 0)
 
+    cache_bytes, cache_words = (0, "") if cache is None else cache.describe()
     return Stats(
         samples=samples,
         batches=batches,
@@ -203,6 +225,7 @@ def make_stats(
         resize_seconds=_NS * count("resize_ns"),
         other_seconds=_NS * count("other_ns"),
         hook_seconds=_NS * count("hook_ns"),
+        cache_seconds=_NS * count("cache_ns"),
         idle_seconds=_NS * count("idle_ns"),
         cpu_seconds=_NS * count("cpu_ns"),
         wait_seconds=_NS * count("wait_ns"),
@@ -214,6 +237,10 @@ def make_stats(
         slots_registered=count("slots_registered"),
         slots_locked=count("slots_locked"),
         pinning=pinning,
+        cache_hits=count("cache_hits"),
+        cache_misses=count("cache_misses"),
+        cache_bytes=cache_bytes,
+        cache=cache_words,
         batch_p50=_percentile(batch_seconds, 50),
         batch_p99=_percentile(batch_seconds, 99),
     )

@@ -152,6 +152,8 @@ _POOL = [
     ("shard", None),
     ("last_batch", "keep"),
     ("pin_memory", None),
+    ("cache", None),
+    ("cache_limit", None),
     ("verbose", True),
 ]
 

@@ -234,6 +234,8 @@ def test_parameters_are_keras_and_ours_are_keyword_only(keras_dataset: ModuleTyp
         "shard",
         "last_batch",
         "pin_memory",
+        "cache",
+        "cache_limit",
     ]
 
 

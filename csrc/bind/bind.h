@@ -22,6 +22,7 @@ namespace py = pybind11;
 void register_build_info(py::module_& module);
 void register_images(py::module_& module);
 void register_transforms(py::module_& module);
+void register_cache(py::module_& module);  // before the loader, which takes one
 void register_loader(py::module_& module);
 
 // Raise ValueError naming the value for unknown names.

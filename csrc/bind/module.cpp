@@ -6,5 +6,6 @@ PYBIND11_MODULE(_pyloader, module) {
   pyloader::register_build_info(module);
   pyloader::register_images(module);
   pyloader::register_transforms(module);
+  pyloader::register_cache(module);
   pyloader::register_loader(module);
 }

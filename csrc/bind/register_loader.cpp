@@ -10,6 +10,7 @@
 
 #include "bind/bind.h"
 #include "bind/python_code.h"
+#include "cache/cache_place.h"
 #include "loader/pool.h"
 #include "memory/process.h"
 
@@ -107,7 +108,9 @@ class Loader {
         "bytes_read"_a = s.bytes_read, "jpegs_own"_a = s.jpegs_own,
         "jpegs_libjpeg"_a = s.jpegs_libjpeg, "read_ns"_a = s.read_ns, "decode_ns"_a = s.decode_ns,
         "resize_ns"_a = s.resize_ns, "other_ns"_a = s.other_ns, "hook_ns"_a = s.hook_ns,
-        "idle_ns"_a = s.idle_ns, "cpu_ns"_a = s.cpu_ns, "wait_ns"_a = s.wait_ns, "slots"_a = s.ring.slots,
+        "idle_ns"_a = s.idle_ns, "cpu_ns"_a = s.cpu_ns, "wait_ns"_a = s.wait_ns,
+        "cache_hits"_a = s.cache_hits, "cache_misses"_a = s.cache_misses,
+        "cache_ns"_a = s.cache_ns, "slots"_a = s.ring.slots,
         "slot_bytes"_a = s.ring.bytes, "slots_locked"_a = s.ring.locked,
         "slots_registered"_a = s.ring.registered, "slots_leased"_a = s.ring.leased,
         "files_ahead"_a = s.read_ahead.files, "files_ahead_waits"_a = s.read_ahead.waits,
@@ -168,7 +171,8 @@ std::unique_ptr<Loader> make_loader(
     bool channels_first, const py::array& store_table, int num_threads, int depth,
     const py::object& array, const std::string& fill_mode, double cval, int order, double rescale,
     bool samplewise_center, bool samplewise_std, const py::object& mean, const py::object& std,
-    const std::string& pinning, const std::string& fidelity) {
+    const std::string& pinning, const std::string& fidelity,
+    const std::shared_ptr<CachePlace>& cache, const py::bytes& cache_base) {
   if (num_threads < 1 || depth < 1) throw py::value_error("num_threads and depth must be > 0");
   if (store_table.ndim() != 1 || store_table.shape(0) != 256 || store_table.itemsize() > 16 ||
       (store_table.flags() & py::array::c_style) == 0) {
@@ -209,6 +213,10 @@ std::unique_ptr<Loader> make_loader(
   config.depth = depth;
   config.pinning = parse_pinning(pinning);
   config.read_ahead = read_ahead_allowed();
+  if (cache != nullptr && array.is_none()) {
+    config.cache = cache->open(cache_format(spec));
+    config.cache_base = cache_base;
+  }
   auto foreign = std::make_shared<PythonCode>(std::move(hooks), dtype, spec.layout);
   return std::make_unique<Loader>(std::move(config), std::move(foreign), dtype);
 }
@@ -225,7 +233,8 @@ void register_loader(py::module_& module) {
            py::arg("rescale") = 0.0, py::arg("samplewise_center") = false,
            py::arg("samplewise_std") = false, py::arg("mean") = py::none(),
            py::arg("std") = py::none(), py::arg("pinning") = "off",
-           py::arg("fidelity") = "exact")
+           py::arg("fidelity") = "exact", py::arg("cache") = py::none(),
+           py::arg("cache_base") = py::bytes())
       .def("submit", &Loader::submit, py::arg("indices"), py::arg("transforms") = py::none())
       .def("wait", &Loader::wait, py::arg("ticket"))
       .def("cancel", &Loader::cancel)

@@ -16,7 +16,30 @@ Status system_failure(int error) {
   return {StatusCode::kReadFailed, std::generic_category().message(error)};
 }
 
+int64_t nanoseconds(const timespec& time) {
+  return static_cast<int64_t>(time.tv_sec) * 1'000'000'000 + time.tv_nsec;
+}
+
+FileIdentity identity_of(const struct stat& info) {
+#if defined(__APPLE__)
+  const timespec &modified = info.st_mtimespec, &changed = info.st_ctimespec;
+#else
+  const timespec &modified = info.st_mtim, &changed = info.st_ctim;
+#endif
+  return {.size = static_cast<uint64_t>(info.st_size),
+          .inode = static_cast<uint64_t>(info.st_ino),
+          .modified_ns = nanoseconds(modified),
+          .changed_ns = nanoseconds(changed)};
+}
+
 }  // namespace
+
+bool identify(const char* path, FileIdentity& identity) {
+  struct stat info;
+  if (::stat(path, &info) != 0 || !S_ISREG(info.st_mode)) return false;
+  identity = identity_of(info);
+  return true;
+}
 
 void FileSource::close() {
   if (descriptor_ >= 0) ::close(descriptor_);
@@ -44,7 +67,8 @@ Status FileSource::open(const char* path) {
   if (S_ISDIR(info.st_mode)) return system_failure(EISDIR);
   if (!S_ISREG(info.st_mode)) return {StatusCode::kReadFailed, "it is not a regular file"};
 
-  size_ = static_cast<uint64_t>(info.st_size);
+  identity_ = identity_of(info);
+  size_ = identity_.size;
   refill();
   // A whole file in one window needs its descriptor no longer.
   if (status_.ok() && bytes_read_ < kWindow) {
@@ -95,6 +119,7 @@ void FileSource::swap(FileSource& other) noexcept {
   std::swap(at_end_, other.at_end_);
   std::swap(buffer_, other.buffer_);
   std::swap(status_, other.status_);
+  std::swap(identity_, other.identity_);
 }
 
 Status read_all(ByteSource& source, size_t limit, std::vector<uint8_t>& content) {

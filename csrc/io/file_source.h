@@ -7,9 +7,13 @@
 #include <vector>
 
 #include "base/byte_source.h"
+#include "base/file_identity.h"
 #include "base/status.h"
 
 namespace pyloader {
+
+// The present state of the regular file at `path`; false when there is none.
+bool identify(const char* path, FileIdentity& identity);
 
 // A regular file. The window holds up to kWindow bytes, allocated once and reused for every file.
 // One thread at a time.
@@ -34,8 +38,12 @@ class FileSource final : public ByteSource {
   // Exchanges everything: files, windows, positions.
   void swap(FileSource& other) noexcept;
 
+  // The file as it was just before its first byte was read.
+  const FileIdentity& identity() const { return identity_; }
+
  private:
   int descriptor_ = -1;
+  FileIdentity identity_;
   bool at_end_ = false;
   std::unique_ptr<uint8_t[]> buffer_;
   Status status_;

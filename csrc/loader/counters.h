@@ -26,6 +26,9 @@ struct alignas(64) WorkerCounters {
   std::atomic<uint64_t> resize_ns{0};
   std::atomic<uint64_t> other_ns{0};
   std::atomic<uint64_t> hook_ns{0};
+  std::atomic<uint64_t> cache_hits{0};
+  std::atomic<uint64_t> cache_misses{0};
+  std::atomic<uint64_t> cache_ns{0};  // copying from the cache and to it
   std::atomic<uint64_t> idle_ns{0};
   std::atomic<uint64_t> cpu_ns{0};  // of the worker's thread, since its start
 

@@ -20,6 +20,7 @@
 #include "io/file_source.h"
 #include "io/read_ahead.h"
 #include "loader/batch.h"
+#include "loader/cached_samples.h"
 #include "loader/path_table.h"
 #include "loader/sample_maker.h"
 #include "ring/ring.h"
@@ -41,6 +42,8 @@ struct PoolConfig {
   int depth = 2;        // slots filling or ready at a time, at least 1
   Pinning pinning = Pinning::kOff;
   bool read_ahead = true;
+  std::shared_ptr<ImageCache> cache;  // null for none; see CachedSamples
+  std::string cache_base;             // the folder that relative paths are meant from
 
   size_t samples() const { return array.data != nullptr ? array.count : paths.size(); }
 };
@@ -58,6 +61,7 @@ struct PoolStats {
   uint64_t jpegs_own = 0, jpegs_libjpeg = 0;
   uint64_t read_ns = 0, decode_ns = 0, resize_ns = 0, other_ns = 0, hook_ns = 0, idle_ns = 0;
   uint64_t cpu_ns = 0;
+  uint64_t cache_hits = 0, cache_misses = 0, cache_ns = 0;
   uint64_t wait_ns = 0;
   RingCounts ring;
   ReadAheadCounts read_ahead;
@@ -117,6 +121,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   const PoolConfig config_;
   const std::shared_ptr<ForeignCode> foreign_;
   const std::shared_ptr<Ring> ring_;
+  const CachedSamples cached_;
   std::vector<std::unique_ptr<WorkerCounters>> counters_;  // fixed after construction
   std::atomic<uint64_t> wait_ns_{0};
   ReadAhead read_ahead_;

@@ -16,6 +16,12 @@ SampleLayout float_layout(SampleLayout layout) {
   return layout;
 }
 
+SampleLayout packed_layout(SampleLayout layout) {
+  layout.item_size = 1;
+  layout.channels_first = false;
+  return layout;
+}
+
 StoreTable make_float_table() {
   std::vector<float> values(256);
   for (size_t i = 0; i < 256; ++i) values[i] = static_cast<float>(i);
@@ -49,6 +55,19 @@ void Unpremultiplier::accept(int y, const uint8_t* row) {
   next_->accept(y, row_.data());
 }
 
+PixelKeeper::PixelKeeper(const SampleLayout& layout, SimdLevel level)
+    : layout_(packed_layout(layout)), store_(layout_, table_, level) {}
+
+void PixelKeeper::begin(int channels, bool premultiplied, RowSink& next) {
+  store_.begin(memory(), channels, premultiplied);
+  next_ = &next;
+}
+
+void PixelKeeper::accept(int y, const uint8_t* row) {
+  store_.accept(y, row);
+  next_->accept(y, row);
+}
+
 SampleMaker::SampleMaker(const SampleSpec& spec, ForeignCode& foreign, SimdLevel level)
     : spec_(spec),
       foreign_(foreign),
@@ -61,7 +80,8 @@ SampleMaker::SampleMaker(const SampleSpec& spec, ForeignCode& foreign, SimdLevel
       float_store_(float_layout(spec.layout), float_table_, level),
       warp_only_(without_statistics(spec.augment)),
       augmenter_(spec.layout, spec.augment, spec.target, level),
-      float_augmenter_(float_layout(spec.layout), warp_only_, FloatTarget::kFloat32, level) {
+      float_augmenter_(float_layout(spec.layout), warp_only_, FloatTarget::kFloat32, level),
+      keeper_(spec.layout, level) {
   if (foreign.has_finish()) float_image_.resize(spec.layout.values());
 }
 
@@ -82,6 +102,7 @@ void SampleMaker::choose_steps(const double* transform) {
 Status SampleMaker::make(ByteSource& source, const double* transform, uint8_t* destination,
                          WorkerCounters& counters) {
   choose_steps(transform);
+  resized_ = {};
   if (source.window().empty()) return {StatusCode::kBadImage, "the file is empty"};
   if (looks_like_jpeg(source.window())) {
     Status status = make_jpeg(source, destination, counters);
@@ -101,7 +122,26 @@ ResizeRequest SampleMaker::request_for(Size source) const {
           .keep_aspect_ratio = spec_.keep_aspect_ratio};
 }
 
-// Where resized rows of this sample go, and how many channels they are to have.
+// The sink of resized rows, which keeps them for a cache where one is in use.
+RowSink& SampleMaker::begin_resized(bool gray, bool premultiplied, uint8_t* destination,
+                                    int& row_channels) {
+  RowSink& sink = begin_sink(gray, premultiplied, destination, row_channels);
+  if (!keeps_) return sink;
+  resized_ = {.pixels = destination, .was_gray = gray};
+  if (stores_resized()) return sink;
+  resized_.pixels = keeper_.memory();
+  keeper_.begin(row_channels, premultiplied, sink);
+  return keeper_;
+}
+
+// Points the planned resize at the right sink.
+void SampleMaker::begin_rows(RowForm form, bool premultiplied, bool picked, uint8_t* destination) {
+  int channels = 0;
+  RowSink& sink = begin_resized(form == RowForm::kGray, premultiplied, destination, channels);
+  resizer_.begin(plan_, form, channels, sink, picked);
+}
+
+// Where resized rows of this sample go, and how many channels (1, 3 or 4) they are to have.
 RowSink& SampleMaker::begin_sink(bool gray, bool premultiplied, uint8_t* destination,
                                  int& row_channels) {
   const bool to_finish = foreign_.has_finish();
@@ -120,11 +160,42 @@ RowSink& SampleMaker::begin_sink(bool gray, bool premultiplied, uint8_t* destina
   return unpremultiplier_;
 }
 
-// Points the planned resize at the right sink.
-void SampleMaker::begin_rows(RowForm form, bool premultiplied, bool picked, uint8_t* destination) {
-  int channels = 0;
-  RowSink& sink = begin_sink(form == RowForm::kGray, premultiplied, destination, channels);
-  resizer_.begin(plan_, form, channels, sink, picked);
+// Whether nothing happens to resized pixels on their way into the batch.
+bool SampleMaker::stores_resized() const {
+  const SampleLayout& layout = spec_.layout;
+  return !augments_ && !foreign_.has_finish() && spec_.table.is_identity &&
+         (!layout.channels_first || layout.channels == 1);
+}
+
+bool SampleMaker::is_resized_image(const double* transform) {
+  choose_steps(transform);
+  return stores_resized();
+}
+
+Status SampleMaker::make_from_resized(const ResizedImage& image, const double* transform,
+                                      uint8_t* destination, WorkerCounters& counters) {
+  choose_steps(transform);
+  Stopwatch watch;
+  const int width = spec_.layout.size.width, channels = spec_.layout.channels;
+  const bool one_of_many = image.was_gray && channels > 1;
+  int row_channels = 0;
+  RowSink& sink = begin_sink(image.was_gray, false, destination, row_channels);
+  uint8_t* own = converted_.require(align_up(static_cast<size_t>(width) * 4 + kRowSlack));
+  for (int y = 0; y < spec_.layout.size.height; ++y) {
+    const uint8_t* row = image.pixels + ptrdiff_t{y} * width * channels;
+    if (one_of_many) {
+      for (ptrdiff_t x = 0; x < width; ++x) own[x] = row[x * channels];
+      row = own;
+    } else if (row_channels == 4 && channels == 3) {
+      color_from_rgb(row, own, width);
+      row = own;
+    }
+    sink.accept(y, row);
+  }
+  trim();
+  Status status = finish_sample(destination);
+  WorkerCounters::add(foreign_.has_finish() ? counters.hook_ns : counters.resize_ns, watch.lap());
+  return status;
 }
 
 void SampleMaker::trim() {
@@ -183,7 +254,7 @@ Status SampleMaker::make_jpeg_fast(const JpegHeader& header, uint8_t* destinatio
   Stopwatch watch;
   const bool gray = spec_.layout.channels == 1 || header.planes == 1;
   int channels = 0;
-  RowSink& sink = begin_sink(gray, false, destination, channels);
+  RowSink& sink = begin_resized(gray, false, destination, channels);
   plane_resizer_.begin(header, request_for(header.size), gray, plans_, decoder_);
   uint64_t decode_ns = 0, resize_ns = watch.lap();
   for (PlaneBand band; !plane_resizer_.done() && !band.last;) {

@@ -41,6 +41,34 @@ class Unpremultiplier final : public RowSink {
   std::vector<uint8_t> row_;
 };
 
+// Rows on their way to a sink, kept as packed pixels besides.
+class PixelKeeper final : public RowSink {
+ public:
+  // Images have the size and the channels of `layout`.
+  PixelKeeper(const SampleLayout& layout, SimdLevel level);
+
+  // Memory for the pixels of one image, with kRowSlack bytes behind them. Throws std::bad_alloc.
+  uint8_t* memory() { return pixels_.require(layout_.bytes() + kRowSlack); }
+
+  // Starts an image: arguments as for SampleStore.
+  void begin(int channels, bool premultiplied, RowSink& next);
+  void accept(int y, const uint8_t* row) override;
+
+ private:
+  const SampleLayout layout_;
+  const StoreTable table_ = StoreTable::identity();
+  SampleStore store_;
+  Scratch pixels_;
+  RowSink* next_ = nullptr;
+};
+
+// A resized image as packed bytes with the channels of the batch's layout, and kRowSlack bytes
+// behind the last.
+struct ResizedImage {
+  const uint8_t* pixels = nullptr;
+  bool was_gray = false;  // it came with one channel, which is repeated in all of them
+};
+
 // One per worker, one thread. All scratch lives here and is reused.
 class SampleMaker {
  public:
@@ -52,6 +80,25 @@ class SampleMaker {
   // destination's content is undefined. Throws std::bad_alloc.
   Status make(ByteSource& source, const double* transform, uint8_t* destination,
               WorkerCounters& counters);
+
+  // Has every `make` keep the resized image for `resized` besides. Off at first.
+  void keep_resized(bool keep) { keeps_ = keep; }
+
+  // The image that `make` has just made a sample of; without pixels when foreign code stored it.
+  // Valid until the next one, and while nobody writes to the sample.
+  ResizedImage resized() const { return resized_; }
+
+  // Whether the sample with this transform is the resized image, byte for byte.
+  bool is_resized_image(const double* transform);
+
+  // Memory for an image that `make_from_resized` shall take. Throws std::bad_alloc.
+  uint8_t* resized_memory() { return keeper_.memory(); }
+
+  size_t resized_bytes() const { return spec_.layout.values(); }
+
+  // What `make` would make of the image that it has resized to this one.
+  Status make_from_resized(const ResizedImage& image, const double* transform,
+                           uint8_t* destination, WorkerCounters& counters);
 
   // The same from an image that is decoded already.
   Status make_from_image(const OtherImage& image, const double* transform, uint8_t* destination);
@@ -65,9 +112,11 @@ class SampleMaker {
   Status make_other(ByteSource& source, uint8_t* destination, WorkerCounters& counters);
   Status make_decoded(const OtherImage& image, uint8_t* destination);
   void choose_steps(const double* transform);
+  bool stores_resized() const;
   Status make_jpeg_fast(const JpegHeader& header, uint8_t* destination, WorkerCounters& counters);
   ResizeRequest request_for(Size source) const;
   RowSink& begin_sink(bool gray, bool premultiplied, uint8_t* destination, int& row_channels);
+  RowSink& begin_resized(bool gray, bool premultiplied, uint8_t* destination, int& row_channels);
   void begin_rows(RowForm form, bool premultiplied, bool picked, uint8_t* destination);
   Status finish_sample(uint8_t* destination);
   void trim();
@@ -88,6 +137,8 @@ class SampleMaker {
   Augmenter augmenter_;         // to the batch
   Augmenter float_augmenter_;   // to float_image_
   Unpremultiplier unpremultiplier_;
+  PixelKeeper keeper_;
+  bool keeps_ = false;
   std::vector<float> float_image_;
 
   // Of the present sample.
@@ -95,6 +146,7 @@ class SampleMaker {
   const double* transform_row_ = nullptr;  // what is left of it for `finish`
   SampleTransform transform_;
   bool augments_ = false;  // it passes through an augmenter
+  ResizedImage resized_;
   Scratch converted_;  // rows in the form that the resizer takes
   std::vector<const uint8_t*> converted_rows_;
   std::vector<uint8_t> content_;  // whole files of other formats
