@@ -16,6 +16,9 @@ PYLOADER_AVX2_INLINE __m256i pair(int low, int high) {
                                             (static_cast<uint32_t>(low) & 0xFFFF)));
 }
 
+// Zig-zag positions before this one lie in the first four rows and columns.
+constexpr int kLowExtent = 10;
+
 struct Half {
   __m256i v[8];
 };
@@ -77,6 +80,54 @@ PYLOADER_AVX2_INLINE void transpose(__m256i* x) {
   for (int i = 0; i < 4; ++i) {
     x[2 * i] = _mm256_unpacklo_epi64(b[i], b[4 + i]);
     x[2 * i + 1] = _mm256_unpackhi_epi64(b[i], b[4 + i]);
+  }
+}
+
+// The same where only the four lowest frequencies of each dimension are there.
+template <int kShift>
+PYLOADER_AVX2_INLINE Half transform_low_half(__m256i p02, __m256i p13) {
+  const __m256i half = _mm256_set1_epi32(1 << (kShift - 1));
+  const __m256i even[4] = {_mm256_madd_epi16(p02, pair(8192, 10703)),
+                           _mm256_madd_epi16(p02, pair(8192, 4433)),
+                           _mm256_madd_epi16(p02, pair(8192, -4433)),
+                           _mm256_madd_epi16(p02, pair(8192, -10703))};
+  const __m256i odd[4] = {
+      _mm256_madd_epi16(p13, pair(11363, 9633)), _mm256_madd_epi16(p13, pair(9633, -2259)),
+      _mm256_madd_epi16(p13, pair(6437, -11362)), _mm256_madd_epi16(p13, pair(2260, -6436))};
+  Half y;
+  for (int i = 0; i < 4; ++i) {
+    const __m256i rounded = _mm256_add_epi32(even[i], half);
+    y.v[i] = _mm256_srai_epi32(_mm256_add_epi32(rounded, odd[i]), kShift);
+    y.v[7 - i] = _mm256_srai_epi32(_mm256_sub_epi32(rounded, odd[i]), kShift);
+  }
+  return y;
+}
+
+// The first four rows of x, of whose columns the last four are 0, to all of its columns.
+PYLOADER_AVX2_INLINE void transform_low(__m256i* x, __m256i column_bias, __m256i& columns_seen,
+                                        __m256i row_bias, __m256i& rows_seen) {
+  const Half columns =
+      transform_low_half<11>(_mm256_unpacklo_epi16(x[0], x[2]), _mm256_unpacklo_epi16(x[1], x[3]));
+  __m256i a[4], b[4];
+  for (int i = 0; i < 4; ++i) {
+    // Two rows of four columns each, whose words are then put side by side.
+    const __m256i rows = _mm256_packs_epi32(columns.v[2 * i], columns.v[2 * i + 1]);
+    columns_seen = _mm256_or_si256(columns_seen, _mm256_add_epi16(rows, column_bias));
+    a[i] = _mm256_unpacklo_epi16(rows, _mm256_unpackhi_epi64(rows, rows));
+  }
+  for (int i = 0; i < 2; ++i) {
+    b[2 * i] = _mm256_unpacklo_epi32(a[2 * i], a[2 * i + 1]);
+    b[2 * i + 1] = _mm256_unpackhi_epi32(a[2 * i], a[2 * i + 1]);
+  }
+  const __m256i x0 = _mm256_unpacklo_epi64(b[0], b[2]), x1 = _mm256_unpackhi_epi64(b[0], b[2]);
+  const __m256i x2 = _mm256_unpacklo_epi64(b[1], b[3]), x3 = _mm256_unpackhi_epi64(b[1], b[3]);
+  const Half low =
+      transform_low_half<18>(_mm256_unpacklo_epi16(x0, x2), _mm256_unpacklo_epi16(x1, x3));
+  const Half high =
+      transform_low_half<18>(_mm256_unpackhi_epi16(x0, x2), _mm256_unpackhi_epi16(x1, x3));
+  for (int i = 0; i < 8; ++i) {
+    x[i] = _mm256_packs_epi32(low.v[i], high.v[i]);
+    rows_seen = _mm256_or_si256(rows_seen, _mm256_add_epi16(x[i], row_bias));
   }
 }
 
@@ -149,16 +200,21 @@ PYLOADER_AVX2 bool inverse_dct_avx2(const int16_t* blocks, const uint8_t* extent
       continue;
     }
     __m256i x[8];
-    for (int r = 0; r < 8; ++r) {
+    const bool low = extents[i] <= kLowExtent && (alone || extents[i + 1] <= kLowExtent);
+    for (int r = 0; r < (low ? 4 : 8); ++r) {
       const __m256i coefficients = load_two(first + 8 * r, second + 8 * r);
       beyond = _mm256_or_si256(
           beyond, _mm256_cmpgt_epi16(_mm256_abs_epi16(coefficients),
                                      load_twice(dequantiser.limits + 8 * r)));
       x[r] = _mm256_mullo_epi16(coefficients, load_twice(dequantiser.factors + 8 * r));
     }
-    transform<11>(x, column_bias, columns_seen);
-    transpose(x);
-    transform<18>(x, row_bias, rows_seen);
+    if (low) {
+      transform_low(x, column_bias, columns_seen, row_bias, rows_seen);
+    } else {
+      transform<11>(x, column_bias, columns_seen);
+      transpose(x);
+      transform<18>(x, row_bias, rows_seen);
+    }
     store_columns(x, out, stride);
   }
   const __m256i wrong = _mm256_or_si256(
