@@ -23,12 +23,14 @@ IDLE_SECONDS = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Entrant:
-    """A peer and its job. `settings` is the job as Job.from_settings takes it."""
+    """A peer and its job. `settings` is the job as Job.from_settings takes it, `environment` what
+    its process finds in its environment beside ours."""
 
     label: str
     peer: str
     settings: dict[str, Any]
     files: Sequence[str]
+    environment: dict[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,9 @@ def hold(rules: Rules, entrants: Sequence[Entrant]) -> tuple[dict[str, Entry], d
         playing: list[tuple[Entrant, PeerSession]] = []
         for entrant in entrants:
             try:
-                session = stack.enter_context(closing(PeerSession(entrant.peer, entrant.settings)))
+                session = stack.enter_context(
+                    closing(PeerSession(entrant.peer, entrant.settings, entrant.environment))
+                )
             except PeerUnavailable as reason:
                 skipped[entrant.label] = str(reason)
                 rules.say(f"{entrant.label}: skipped, {reason}")

@@ -109,14 +109,21 @@ class WorkerProcess:
 class PeerSession:
     """One peer in a process of its own, so that its memory and threads are its own.
 
+    Args:
+        peer: its name.
+        settings: its job, as Job.from_settings takes it.
+        environment: as for WorkerProcess.
+
     Raises:
         PeerUnavailable: the peer says that it cannot do this job here.
         WorkerFailed: its process fails.
     """
 
-    def __init__(self, peer: str, settings: dict[str, Any]) -> None:
+    def __init__(
+        self, peer: str, settings: dict[str, Any], environment: dict[str, str] | None = None
+    ) -> None:
         self.peer = peer
-        self._process = WorkerProcess(peer, [str(_WORKER), peer], settings)
+        self._process = WorkerProcess(peer, [str(_WORKER), peer], settings, environment)
         self._scratch = tempfile.TemporaryDirectory(prefix="pyloader-bench-")
         self.about = self._process.about
 
