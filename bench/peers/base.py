@@ -83,6 +83,7 @@ class Peer(Protocol):
 
 PEERS = {
     "pyloader": "bench.peers.ours:PyloaderPeer",
+    "pyloader-fast": "bench.peers.ours:FastPeer",
     "simplejpeg": "bench.peers.simplejpeg_opencv:SimplejpegPeer",
     "opencv": "bench.peers.opencv_pool:OpencvPeer",
     "pillow": "bench.peers.pillow_pool:PillowPeer",
