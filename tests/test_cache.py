@@ -28,7 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_folder(tmp_path_factory.mktemp("images"))
 
 
-@pytest.fixture(params=["memory"])
+@pytest.fixture(params=["memory", "folder"])
 def cache(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     """Both kinds of caches."""
     return "memory" if request.param == "memory" else tmp_path / "cache"

@@ -155,16 +155,19 @@ class ImageFolder {
   std::shared_ptr<FakeCode> code() const {
     return std::make_shared<FakeCode>(spec_.layout.values(), finishes_);
   }
-  std::shared_ptr<Pool> pool(int num_threads, int depth, std::shared_ptr<FakeCode> foreign) const {
+  std::shared_ptr<Pool> pool(int num_threads, int depth, std::shared_ptr<FakeCode> foreign,
+                             std::shared_ptr<ImageCache> cache = nullptr) const {
     PoolConfig config;
+    config.cache = std::move(cache);
     for (const std::string& path : paths_) config.paths.add(path);
     config.spec = spec_;
     config.num_threads = num_threads;
     config.depth = depth;
     return std::make_shared<Pool>(std::move(config), std::move(foreign));
   }
-  std::shared_ptr<Pool> pool(int num_threads, int depth) const {
-    return pool(num_threads, depth, code());
+  std::shared_ptr<Pool> pool(int num_threads, int depth,
+                             std::shared_ptr<ImageCache> cache = nullptr) const {
+    return pool(num_threads, depth, code(), std::move(cache));
   }
 
  private:
