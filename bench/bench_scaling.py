@@ -1,9 +1,10 @@
-"""How a loader scales: over threads, over the size of the folder, and what a batch costs.
+"""How a loader scales: over threads, sizes of the folder and of pictures, and what a batch costs.
 
     python bench/bench_scaling.py --data FOLDER
 
 Folders of any size are made of hard links to the images of FOLDER, so the figures over the size
-of the folder show the loader's own bookkeeping, not the disk.
+of the folder show the loader's own bookkeeping, not the disk. Pictures of twelve megapixels are
+made of those of FOLDER (see large_pictures.py), and removed afterwards as well.
 """
 
 import argparse
@@ -13,7 +14,9 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 if not __package__:
     sys.path.append(str(Path(__file__).resolve().parent.parent))
@@ -22,6 +25,7 @@ from bench import machine, report
 from bench.bench_loader import INTERPOLATIONS, PACKAGES, default_json_path, job_settings
 from bench.contest import Entrant, Entry, Rules, hold
 from bench.files import list_class_folder
+from bench.large_pictures import HEIGHT, WIDTH, write_large_pictures
 from bench.session import WorkerFailed
 
 HEADER = (
@@ -29,6 +33,7 @@ HEADER = (
     "images/s",
     "[min .. max]",
     "CPU ms/image",
+    "to first row",
     "peak MB",
     "start s",
     "us per next()",
@@ -67,6 +72,11 @@ def main(arguments: list[str] | None = None) -> int:
                 entrants.append(Entrant(f"{peer}, {count} files", peer, job, linked))
             sections[f"{peer} over files"], absent = hold(rules, entrants)
             skipped |= absent
+        if options.large_files:
+            sections[f"{peer} over pixels"], absent = hold_large(
+                rules, peer, settings, files, options
+            )
+            skipped |= absent
     print(f"{about_machine['processor']}, {about_machine['usable_cores']} usable cores")
     for title, entries in sections.items():
         print(f"\n{title}\n{format_section(entries)}")
@@ -94,6 +104,29 @@ def main(arguments: list[str] | None = None) -> int:
     return 1 if problems or skipped else 0
 
 
+def hold_large(
+    rules: Rules,
+    peer: str,
+    settings: dict[str, Any],
+    files: Sequence[str],
+    options: argparse.Namespace,
+) -> tuple[dict[str, Entry], dict[str, str]]:
+    """The given pictures beside ones of twelve megapixels, as many; without the cost per batch,
+    for which every call would wait for a whole batch of large ones."""
+    with tempfile.TemporaryDirectory() as scratch:
+        sets = {"small": Path(scratch) / "small", "large": Path(scratch) / "large"}
+        link_files(files, Path(settings["directory"]), sets["small"], options.large_files)
+        report.progress(f"making {options.large_files} pictures of {WIDTH}x{HEIGHT}")
+        write_large_pictures(files, sets["large"], options.large_files, options.seed)
+        entrants = []
+        for name, folder in sets.items():
+            listed, _ = list_class_folder(folder)
+            kilobytes = sum(Path(path).stat().st_size for path in listed) / len(listed) / 1000
+            label = f"{peer}, {name}, {kilobytes:.0f} kB each"
+            entrants.append(Entrant(label, peer, settings | {"directory": str(folder)}, listed))
+        return hold(replace(rules, overhead_calls=0), entrants)
+
+
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     """Reads the command line."""
     cores = machine.usable_cores()
@@ -110,6 +143,9 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--file-counts", type=int, nargs="*", default=[500, 5_000, 50_000], metavar="N"
     )
+    parser.add_argument(
+        "--large-files", type=int, default=60, help="pictures of 12 megapixels to make; 0: none"
+    )
     parser.add_argument("--dtype", choices=("uint8", "float32"), default="uint8")
     parser.add_argument("--interpolation", choices=INTERPOLATIONS, default="bilinear")
     parser.add_argument("--rounds", type=int, default=3)
@@ -121,6 +157,8 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     numbers = [options.threads, options.rounds, options.batch_size, options.overhead_calls]
     if min(numbers + options.size + options.thread_counts + options.file_counts) < 1:
         parser.error("all numbers are 1 or more")
+    if options.large_files < 0:
+        parser.error(f"--large-files is 0 or more. Received: {options.large_files}")
     if not options.data.is_dir():
         parser.error(f"--data must be a folder. Received: {options.data}")
     return options
@@ -155,6 +193,7 @@ def link_files(files: Sequence[str], data: Path, folder: Path, count: int) -> No
 def format_section(entries: dict[str, Entry]) -> str:
     """One table, problems in words below it."""
     rows = []
+    first = next(iter(entries.values())).cpu_ms_per_image() if entries else []
     for label, entry in entries.items():
         rate = report.median_and_spread(entry.images_per_second())
         cpu = report.median_and_spread(entry.cpu_ms_per_image())
@@ -164,9 +203,10 @@ def format_section(entries: dict[str, Entry]) -> str:
                 f"{rate['median']:.0f}",
                 f"[{rate['min']:.0f} .. {rate['max']:.0f}]",
                 f"{cpu['median']:.2f}",
+                f"{report.paired_ratio(entry.cpu_ms_per_image(), first):.2f}",
                 f"{max(entry.peak_megabytes()):.0f}",
                 f"{entry.about['construct_seconds']:.2f}",
-                f"{entry.overhead['overhead_us_median']:.0f}",
+                f"{entry.overhead['overhead_us_median']:.0f}" if entry.overhead else "",
                 "WRONG" if entry.problems else "",
             )
         )

@@ -18,7 +18,8 @@ SAMPLES_PER_ROUND = 16
 
 IDLE_SHARE = 0.02
 IDLE_SECONDS = 0.02
-"""CPU time that a peer may use between its turns: a share of its epoch's, plus a constant."""
+"""CPU time that a peer may use between its turns: a share of its epoch's, plus a constant, plus
+what one image takes for each thread: an image that is begun is finished."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,8 @@ class _Judge:
         result = session.epoch(positions.tolist())
         entry.epochs.append(result.figures)
         entry.same_order.append(self._is_the_common_order(entrant, result))
-        problems = _problems_of_delivery(result, count, len(positions))
+        threads = entrant.settings["threads"]
+        problems = _problems_of_delivery(result, count, len(positions), threads)
         if not problems:
             indices = result.order[positions].tolist()
             exact = [self._exact_image(entrant, index) for index in indices]
@@ -153,7 +155,7 @@ class _Judge:
         return self._exact[key]
 
 
-def _problems_of_delivery(result: EpochResult, count: int, checks: int) -> list[str]:
+def _problems_of_delivery(result: EpochResult, count: int, checks: int, threads: int) -> list[str]:
     problems = []
     if not np.array_equal(np.sort(result.order), np.arange(count)):
         delivered = len(np.unique(result.order))
@@ -161,6 +163,6 @@ def _problems_of_delivery(result: EpochResult, count: int, checks: int) -> list[
     elif len(result.samples) != checks:
         problems.append(f"{checks} images to check, {len(result.samples)} arrived")
     idle, busy = result.figures["idle_cpu_seconds"], result.figures["cpu_seconds"]
-    if idle > IDLE_SHARE * busy + IDLE_SECONDS:
+    if idle > (IDLE_SHARE + threads / count) * busy + IDLE_SECONDS:
         problems.append(f"worked {idle:.3f} s between its turns, so its time is too short")
     return problems

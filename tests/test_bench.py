@@ -165,16 +165,30 @@ def test_a_peer_that_cannot_do_the_job_is_skipped_with_the_reason(data):
 
 
 def test_scaling_measures_threads_folders_and_the_cost_of_a_batch(data):
-    sizes = ("--thread-counts", "1", "2", "--file-counts", "5", "25")
+    sizes = ("--thread-counts", "1", "2", "--file-counts", "5", "25", "--large-files", "5")
     status, printed, result = run("bench_scaling.py", data, *sizes, "--overhead-calls", "4")
     assert status == 0, printed
-    threads, files = result["sections"].values()
+    threads, files, pixels = result["sections"].values()
     assert list(threads) == ["pyloader, 1 threads", "pyloader, 2 threads"]
     assert [entry["epochs"][0]["images"] for entry in files.values()] == [5, 25]
-    for entry in [*threads.values(), *files.values()]:
-        assert entry["overhead_us_median"] > 0
+    assert [entry["epochs"][0]["images"] for entry in pixels.values()] == [5, 5]
+    for entry in [*threads.values(), *files.values(), *pixels.values()]:
         assert entry["problems"] == []
+        assert entry.get("overhead_us_median", 1) > 0
+    assert "overhead_us_median" in threads["pyloader, 1 threads"]
     assert sorted(path.name for path in data.parent.iterdir()) == ["data", "result.json"]
+
+
+def test_slow_files_are_measured_with_and_without_reading_ahead(data):
+    status, printed, result = run("bench_readahead.py", data, "--delays", "0", "4")
+    assert status == 0, printed
+    labels = [f"{delay} ms, {how}" for delay in (0, 4) for how in ("not ahead", "read ahead")]
+    assert list(result["entries"]) == labels
+    for label, entry in result["entries"].items():
+        assert entry["problems"] == []
+        assert label in printed
+    slow = result["entries"]["4 ms, not ahead"]["epochs"][0]
+    assert slow["seconds"] >= COUNT * 0.004 / 2  # two threads wait at a time
 
 
 def test_overlap_measures_the_waiting_of_a_plain_loop(data):
