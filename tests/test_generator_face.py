@@ -151,6 +151,7 @@ _POOL = [
     ("prefetch", None),
     ("shard", None),
     ("last_batch", "keep"),
+    ("fidelity", "exact"),
     ("pin_memory", None),
     ("cache", None),
     ("cache_limit", None),

@@ -233,6 +233,7 @@ def test_parameters_are_keras_and_ours_are_keyword_only(keras_dataset: ModuleTyp
         "prefetch",
         "shard",
         "last_batch",
+        "fidelity",
         "pin_memory",
         "cache",
         "cache_limit",
