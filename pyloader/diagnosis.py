@@ -51,4 +51,8 @@ def limit_of(stats: Stats) -> str:
         return found + f"num_threads={cores} would use all cores"
     if working > 0 and stats.cpu_seconds < _HELD_UP * working:
         return found + "its threads share their cores with other work"
-    return found + "decoding: more cores, or smaller image files"
+    if shares["cache"] > _MOST:
+        return found + "copying images from the cache, as fast as the memory is"
+    if stats.cache:
+        return found + "decoding: more cores, or smaller image files"
+    return found + 'decoding: cache="memory" for later passes, more cores, or smaller image files'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -75,3 +76,35 @@ def assert_same_passes(ours: list[list[Any]], theirs: list[list[Any]]) -> None:
         for a, b in zip(our, their, strict=True):
             assert a.dtype == b.dtype
             np.testing.assert_array_equal(a, b)
+
+
+def assert_serves(folder: Path, cache: Path, expected: Any) -> Any:
+    """Two passes over a cache deliver what is expected; returns what was counted."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with flow(folder, cache=cache, shuffle=False) as it:
+            for batches in passes(it, 2):
+                np.testing.assert_array_equal(np.concatenate(batches), expected)
+    return it.stats()
+
+
+def assert_delivers(it: Any, expected: Any) -> None:
+    """Three passes deliver what is expected."""
+    with it:
+        for batches in passes(it, 3):
+            np.testing.assert_array_equal(np.concatenate(batches), expected)
+
+
+def files_of(cache: Path) -> list[Path]:
+    return sorted(path for path in cache.iterdir() if path.is_file())
+
+
+def bytes_of(cache: Path) -> int:
+    return sum(path.stat().st_size for path in files_of(cache))
+
+
+def filled(folder: Path, cache: Path) -> Path:
+    with flow(folder, cache=cache) as it:
+        passes(it, 1)
+    del it  # ends writing
+    return cache

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import os
 import random
-import resource
 import shutil
 import signal
 import subprocess
 import sys
 import time
-import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from cached import assert_same_passes, flow, passes, wait_for_tick, write_folder
+from cached import (
+    assert_delivers,
+    assert_same_passes,
+    assert_serves,
+    bytes_of,
+    files_of,
+    filled,
+    flow,
+    passes,
+    wait_for_tick,
+    write_folder,
+)
 
 IMAGE = 40 * 36 * 3
 
@@ -24,7 +33,18 @@ WORKER = """
 import sys
 import numpy as np
 sys.path[:0] = {paths!r}
-from cached import flow, passes
+from cached import (
+    assert_delivers,
+    assert_same_passes,
+    assert_serves,
+    bytes_of,
+    files_of,
+    filled,
+    flow,
+    passes,
+    wait_for_tick,
+    write_folder,
+)
 folder, cache, limit, out = sys.argv[1:]
 with flow(folder, cache=cache, cache_limit=limit or None, seed=len(out)) as it:
     images = passes(it, 2)
@@ -61,38 +81,6 @@ def _figures(process: Any) -> tuple[int, int, int]:
     assert process.returncode == 0, errors
     hits, misses, size = (int(word) for word in output.split())
     return hits, misses, size
-
-
-def _assert_serves(folder: Path, cache: Path, expected: Any) -> Any:
-    """Two passes over a cache deliver what is expected; returns what was counted."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with flow(folder, cache=cache, shuffle=False) as it:
-            for batches in passes(it, 2):
-                np.testing.assert_array_equal(np.concatenate(batches), expected)
-    return it.stats()
-
-
-def _assert_delivers(it: Any, expected: Any) -> None:
-    """Three passes deliver what is expected."""
-    with it:
-        for batches in passes(it, 3):
-            np.testing.assert_array_equal(np.concatenate(batches), expected)
-
-
-def _files(cache: Path) -> list[Path]:
-    return sorted(path for path in cache.iterdir() if path.is_file())
-
-
-def _bytes(cache: Path) -> int:
-    return sum(path.stat().st_size for path in _files(cache))
-
-
-def _filled(folder: Path, cache: Path) -> Path:
-    with flow(folder, cache=cache) as it:
-        passes(it, 1)
-    del it  # ends writing
-    return cache
 
 
 def test_processes_fill_one_folder_together(folder: Path, tmp_path: Path, expected: Any) -> None:
@@ -141,11 +129,11 @@ def test_a_killed_process_leaves_a_sound_folder(
             worker.send_signal(signal.SIGKILL)
             worker.communicate()
         if round_number % 3 == 2:
-            stats = _assert_serves(folder, cache, expected)
+            stats = assert_serves(folder, cache, expected)
             assert stats.cache_misses <= len(expected) + 8
             if round_number < 11:  # fill it anew
                 shutil.rmtree(cache)
-    assert _assert_serves(folder, cache, expected).cache_misses == 0
+    assert assert_serves(folder, cache, expected).cache_misses == 0
 
 
 def test_files_of_ended_processes_are_taken_over(
@@ -156,17 +144,17 @@ def test_files_of_ended_processes_are_taken_over(
         with flow(folder, cache=cache, shard=(part, 4)) as it:
             passes(it, 1)
         del it
-    assert len(_files(cache)) == 2
-    assert _assert_serves(folder, cache, expected).cache_misses <= 8
+    assert len(files_of(cache)) == 2
+    assert assert_serves(folder, cache, expected).cache_misses <= 8
 
 
 @pytest.mark.parametrize("seed", range(30))
 def test_damaged_files_give_right_pixels_and_mend(
     folder: Path, tmp_path: Path, expected: Any, seed: int
 ) -> None:
-    cache = _filled(folder, tmp_path / "cache")
+    cache = filled(folder, tmp_path / "cache")
     chance = random.Random(seed)
-    for path in _files(cache):
+    for path in files_of(cache):
         content = bytearray(path.read_bytes())
         kind = chance.choice(["flip", "flips", "cut", "zeros", "noise", "empty", "grown", "head"])
         at = chance.randrange(len(content))
@@ -188,8 +176,8 @@ def test_damaged_files_give_right_pixels_and_mend(
         else:
             content += chance.randbytes(10_000)
         path.write_bytes(content)
-    _assert_serves(folder, cache, expected)
-    assert _assert_serves(folder, cache, expected).cache_misses <= 8
+    assert_serves(folder, cache, expected)
+    assert assert_serves(folder, cache, expected).cache_misses <= 8
 
 
 @pytest.mark.parametrize("ending", ["index", "images"])
@@ -200,7 +188,7 @@ def test_files_may_shrink_while_they_are_in_use(
     cache = tmp_path / "cache"
     with flow(folder, cache=cache, shuffle=False) as it:
         passes(it, 2)
-        for path in _files(cache):
+        for path in files_of(cache):
             if path.name.endswith(ending):
                 os.truncate(path, size)
         for batches in passes(it, 3):
@@ -217,14 +205,14 @@ def test_the_folder_may_be_deleted_while_it_is_in_use(
         it.batch_index = 0
         for batches in passes(it, 3):
             np.testing.assert_array_equal(np.concatenate(batches), expected)
-    assert _assert_serves(folder, cache, expected).cache_hits > 0
+    assert assert_serves(folder, cache, expected).cache_hits > 0
 
 
 def test_what_lies_in_the_folder_besides_is_left_alone(
     folder: Path, tmp_path: Path, expected: Any
 ) -> None:
-    cache = _filled(folder, tmp_path / "cache")
-    images, index = _files(cache)
+    cache = filled(folder, tmp_path / "cache")
+    images, index = files_of(cache)
     stem = index.name.split(".")[0]
     contents = {
         f"{stem}.fake.pyloader-index": b"no header",
@@ -243,7 +231,7 @@ def test_what_lies_in_the_folder_besides_is_left_alone(
     os.mkfifo(cache / f"{stem}.pipe.pyloader-index")
     os.mkfifo(cache / f"{stem}.pipe.pyloader-images")
     (cache / f"{stem}.loop.pyloader-index").symlink_to(cache / f"{stem}.loop.pyloader-index")
-    assert _assert_serves(folder, cache, expected).cache_misses == 0
+    assert assert_serves(folder, cache, expected).cache_misses == 0
     for name, content in contents.items():
         assert (cache / name).read_bytes() == content
 
@@ -251,16 +239,16 @@ def test_what_lies_in_the_folder_besides_is_left_alone(
 def test_records_of_another_pair_are_not_believed(
     folder: Path, tmp_path: Path, expected: Any
 ) -> None:
-    one = _filled(folder, tmp_path / "one")
+    one = filled(folder, tmp_path / "one")
     two = tmp_path / "two"
     with flow(folder, cache=two, seed=99, num_threads=1) as it:
         passes(it, 1)
     del it
-    images, index = _files(two)
+    images, index = files_of(two)
     header = index.read_bytes()[:256]
-    images.write_bytes(_files(one)[0].read_bytes())
-    index.write_bytes(header + _files(one)[1].read_bytes()[256:])  # sealed for another header
-    assert _assert_serves(folder, two, expected).cache_misses >= len(expected)
+    images.write_bytes(files_of(one)[0].read_bytes())
+    index.write_bytes(header + files_of(one)[1].read_bytes()[256:])  # sealed for another header
+    assert assert_serves(folder, two, expected).cache_misses >= len(expected)
 
 
 def test_several_settings_live_in_one_folder_within_one_limit(folder: Path, tmp_path: Path) -> None:
@@ -279,12 +267,23 @@ def test_several_settings_live_in_one_folder_within_one_limit(folder: Path, tmp_
     assert flows[0].n < 100
     for it in flows:
         passes(it, 2)
-        assert sum(path.stat().st_blocks * 512 for path in _files(cache)) <= limit + 4096 * 20
+        assert sum(path.stat().st_blocks * 512 for path in files_of(cache)) <= limit + 4096 * 20
     assert flows[1].stats().cache_bytes < flows[0].stats().cache_bytes
     assert "full" in flows[3].stats().cache
     flows.clear()
     del it
-    assert _bytes(cache) <= limit
+    assert bytes_of(cache) <= limit
+
+
+def test_a_closed_iterator_leaves_no_unused_room(folder: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    with flow(folder, cache=cache) as it:
+        passes(it, 1)
+        assert bytes_of(cache) > 2 * it.n * IMAGE
+    assert bytes_of(cache) < 1.1 * it.n * IMAGE
+    options = {"interpolation": "box", "shuffle": False}
+    expected = np.concatenate(passes(flow(folder, **options), 1)[0])
+    assert_delivers(flow(folder, cache=cache, **options), expected)
 
 
 def test_processes_together_keep_the_limit(folder: Path, tmp_path: Path) -> None:
@@ -293,111 +292,12 @@ def test_processes_together_keep_the_limit(folder: Path, tmp_path: Path) -> None
     workers = [_start(folder, cache, tmp_path / f"{'x' * k}.npy", str(limit)) for k in range(1, 4)]
     for worker in workers:
         assert _figures(worker)[2] <= limit
-    assert 0.8 * limit <= _bytes(cache) <= limit
-
-
-def _limited_to(size: int) -> Any:
-    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-
-
-def test_a_full_disk_is_one_warning_and_no_error(
-    folder: Path, tmp_path: Path, expected: Any
-) -> None:
-    cache = tmp_path / "cache"
-    script = f"""
-import sys, warnings
-sys.path[:0] = [{str(Path(__file__).parent)!r}]
-import numpy as np
-from cached import flow, passes
-with warnings.catch_warnings(record=True) as caught:
-    warnings.simplefilter("always")
-    with flow({str(folder)!r}, cache={str(cache)!r}, shuffle=False) as it:
-        images = [np.concatenate(batches) for batches in passes(it, 3)]
-print([str(warning.message) for warning in caught])
-print(it.stats().cache)
-assert it.stats().cache_misses >= it.n
-np.testing.assert_array_equal(images[0], images[1])
-np.save({str(tmp_path / "out.npy")!r}, images[2].astype(np.uint8))
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        capture_output=True,
-        text=True,
-        preexec_fn=_limited_to(350_000),
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("no more images are kept") == 2  # the warning and the word in stats
-    assert done.stdout.count("File too large") == 2
-    np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), expected)
-    assert _assert_serves(folder, cache, expected).cache_hits > len(expected)
-
-
-def test_a_full_file_system_is_one_warning_and_no_error(
-    folder: Path, tmp_path: Path, expected: Any
-) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=160k", "tmpfs", disk], capture_output=True
-    )
-    if mounted.returncode != 0:
-        pytest.skip("needs the right to mount")
-    try:
-        it = flow(folder, cache=disk / "c", cache_limit="1GB", shuffle=False)
-        with pytest.warns(UserWarning, match="No space left on device") as caught:
-            _assert_delivers(it, expected)
-        assert len(caught) == 1
-        assert Path(caught[0].filename).name == "cached.py"
-        assert it.stats().cache_hits > 0
-        del it
-        # Without a limit of the user's, a twentieth of the disk is left.
-        shutil.rmtree(disk / "c")
-        stats = _assert_serves(folder, disk / "c", expected)
-        assert "full" in stats.cache
-    finally:
-        subprocess.run(["umount", "-l", disk], check=True)
-
-
-@pytest.mark.parametrize("place", ["file", "below a file", "/proc/pyloader"])
-def test_a_folder_that_cannot_be_is_one_warning(
-    folder: Path, tmp_path: Path, expected: Any, place: str
-) -> None:
-    (tmp_path / "file").write_text("no folder")
-    path = {"file": tmp_path / "file", "below a file": tmp_path / "file" / "x"}.get(place, place)
-    it = flow(folder, cache=path, shuffle=False)
-    with pytest.warns(UserWarning, match="the folder cannot be used") as caught:
-        _assert_delivers(it, expected)
-    assert len(caught) == 1
-    assert "the folder cannot be used" in it.stats().cache
-
-
-def test_a_read_only_folder_serves_and_warns_when_something_is_missing(
-    folder: Path, tmp_path: Path, expected: Any
-) -> None:
-    cache = _filled(folder, tmp_path / "cache")
-    mounted = subprocess.run(["mount", "--bind", cache, cache], capture_output=True)
-    if mounted.returncode != 0:
-        pytest.skip("needs the right to mount")
-    try:
-        subprocess.run(["mount", "-o", "remount,ro,bind", cache], check=True)
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            with flow(folder, cache=cache, shuffle=False) as it:
-                np.testing.assert_array_equal(np.concatenate(passes(it, 1)[0]), expected)
-        assert it.stats().cache_misses == 0
-        it = flow(folder, cache=cache, interpolation="box")
-        with pytest.warns(UserWarning, match="Read-only file system") as caught:
-            passes(it, 2)
-        it.close()
-        assert len(caught) == 1
-    finally:
-        subprocess.run(["umount", "-l", cache], check=True)
+    assert 0.8 * limit <= bytes_of(cache) <= limit
 
 
 def test_a_copied_data_set_is_decoded_anew(folder: Path, tmp_path: Path, expected: Any) -> None:
-    cache = _filled(folder, tmp_path / "cache")
+    cache = filled(folder, tmp_path / "cache")
     copy = shutil.copytree(folder, tmp_path / "copy")
     wait_for_tick(copy)
-    stats = _assert_serves(copy, cache, expected)
+    stats = assert_serves(copy, cache, expected)
     assert len(expected) <= stats.cache_misses <= len(expected) + 8

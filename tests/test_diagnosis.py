@@ -31,6 +31,8 @@ def _limit(monkeypatch: pytest.MonkeyPatch, **counters: float) -> str:
         ({"idle_ns": 30.0, "cpu_ns": 9.5, "decode_ns": 9.0}, "the consumer, which waits 0%"),
         ({"idle_ns": 30.0, "cpu_ns": 9.5, "decode_ns": 9.0}, "up to 4.0x"),
         ({"wait_ns": 8.0, "cpu_ns": 39.0, "decode_ns": 35.0}, "waits 80% of its time; decoding"),
+        ({"wait_ns": 8.0, "cpu_ns": 39.0, "decode_ns": 35.0}, 'cache="memory" for later passes'),
+        ({"wait_ns": 8.0, "cpu_ns": 39.0, "cache_ns": 35.0}, "copying images from the cache"),
         ({"wait_ns": 8.0, "cpu_ns": 15.0, "decode_ns": 35.0}, "share their cores"),
         ({"wait_ns": 8.0, "cpu_ns": 15.0, "read_ns": 35.0}, "a faster disk"),
         ({"wait_ns": 8.0, "read_ns": 35.0, "reading_threads": 64}, "all of 64 threads"),

@@ -5,9 +5,9 @@
 
 namespace pyloader {
 
-// Size and inode, and the times of the last change of content and of anything, in nanoseconds since
-// 1970. No program can set the latter, so that it tells a restored mtime, a renamed or replaced file
-// too.
+// Size and inode, and the times of the last change of content and of anything, in nanoseconds
+// since 1970. No program can set the latter, so that it tells a restored mtime, a renamed or a
+// replaced file too.
 struct FileIdentity {
   uint64_t size = 0;
   uint64_t inode = 0;

@@ -65,8 +65,8 @@ class CacheFile {
   // Makes the caller the writer, if nobody is. One caller at a time; `refresh` comes next.
   bool try_take_over();
 
-  // The writer's own, false on failure (errno tells). Any thread: write_image; one caller at a time:
-  // the others. `resize` gives the images' file room for `slots` images and their records.
+  // The writer's own, false on failure (errno tells). Any thread: write_image; the others: one
+  // caller at a time. `resize` gives the images' file room for `slots` images and their records.
   bool resize(uint32_t slots);
   bool write_image(uint32_t slot, const uint8_t* pixels) const;
   bool append(const CacheRecord& record);

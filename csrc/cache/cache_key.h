@@ -19,8 +19,8 @@ struct CacheKey {
 // `base` is the folder that a relative `path` is meant from.
 CacheKey make_cache_key(std::string_view base, std::string_view path, const FileIdentity& identity);
 
-// Whether any later change of the file shows in its identity. File systems count time in ticks of up
-// to ten milliseconds, some of two seconds: within one, a second change leaves no trace.
+// Whether any later change of the file shows in its identity. File systems count time in ticks of
+// up to ten milliseconds, some of two seconds: within one, a second change leaves no trace.
 bool is_settled(const FileIdentity& identity);
 
 }  // namespace pyloader

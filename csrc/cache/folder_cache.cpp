@@ -111,6 +111,12 @@ void FolderCache::write(const CacheKey& key, const uint8_t* pixels, bool was_gra
   // One image less in the cache; the next one may find memory again.
 }
 
+void FolderCache::trim() {
+  if (::getpid() != owner_) return;
+  const std::lock_guard lock(mutex_);
+  if (next_slot_ < reserved_ && files_[writer_].load()->resize(next_slot_)) reserved_ = next_slot_;
+}
+
 CacheState FolderCache::state() const {
   CacheState state;
   std::unique_lock held(mutex_, std::defer_lock);

@@ -35,6 +35,7 @@ class FolderCache final : public ImageCache {
   const uint8_t* read(const CacheKey& key, uint8_t* buffer, bool& was_gray) override;
   // Does nothing in a child of a fork: the files are its parent's.
   void write(const CacheKey& key, const uint8_t* pixels, bool was_gray) override;
+  void trim() override;
   CacheState state() const override;
   bool has_problem() const override { return has_problem_; }
 

@@ -37,6 +37,9 @@ class ImageCache {
   // here. Any thread; never fails: what cannot be kept is decoded again.
   virtual void write(const CacheKey& key, const uint8_t* pixels, bool was_gray) = 0;
 
+  // Gives back room that was set aside and is not used. Any thread; writing may go on.
+  virtual void trim() {}
+
   virtual CacheState state() const = 0;
   // Whether the state tells a problem; cheap.
   virtual bool has_problem() const { return false; }

@@ -11,7 +11,8 @@
 
 namespace pyloader {
 
-// One image. It stays where it is and is never taken out; its place may change once it is found bad.
+// One image. It stays where it is and is never taken out; its place may change once it is found
+// bad.
 struct CacheEntry {
   std::atomic<uint64_t> high{0};  // of the key; 0: no entry yet
   uint64_t low = 0;               // written before `high`
@@ -44,8 +45,8 @@ class KeyTable {
 
   std::atomic<const Slots*> slots_{nullptr};
   size_t size_ = 0;
-  // All that ever were, the present one last: readers may still be in an outgrown one. Together they
-  // are less than twice the present one.
+  // All that ever were, the present one last: readers may still be in an outgrown one. Together
+  // they are less than twice the present one.
   std::vector<std::unique_ptr<Slots>> generations_;
 };
 

@@ -137,6 +137,7 @@ void Pool::close() {
       thread.join();
     }
   }
+  if (config_.cache) config_.cache->trim();
 }
 
 bool Pool::closed() const {
