@@ -77,7 +77,8 @@ def in_process(
 ) -> dict[str, float]:
     """The figures of one process."""
     command = [sys.executable, __file__, "--data", folder, "--process", process, "--cache", cache]
-    command += ["--size", str(options.size), "--threads", str(options.threads)]
+    command += ["--size", *map(str, options.size), "--threads", str(options.threads)]
+    command += ["--batch-size", str(options.batch_size)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     figures: dict[str, float] = json.loads(done.stdout)
     return figures
@@ -117,10 +118,10 @@ def flow(options: argparse.Namespace, **extras: Any) -> Any:
 
     return ImageDataGenerator(dtype="uint8").flow_from_directory(
         options.data,
-        target_size=(options.size, options.size),
+        target_size=(options.size[0], options.size[-1]),
         interpolation="bilinear",
         class_mode="sparse",
-        batch_size=32,
+        batch_size=options.batch_size,
         seed=1,
         num_threads=options.threads,
         verbose=False,
@@ -140,7 +141,8 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--data", type=Path, required=True, help="one folder per class")
-    parser.add_argument("--size", type=int, default=224, help="height and width in pixels")
+    parser.add_argument("--size", type=int, nargs="+", default=[224], help="height [width]")
+    parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--threads", type=int, default=machine.usable_cores())
     parser.add_argument("--files", type=int, help="linked from those of the folder")
     parser.add_argument("--rounds", type=int, default=3)

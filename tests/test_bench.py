@@ -191,6 +191,17 @@ def test_slow_files_are_measured_with_and_without_reading_ahead(data):
     assert slow["seconds"] >= COUNT * 0.004 / 2  # two threads wait at a time
 
 
+def test_cache_compares_epochs_that_decode_with_epochs_that_do_not(data):
+    status, printed, result = run("bench_cache.py", data, "--rounds", "1", "--files", "40")
+    assert status == 0, printed
+    (figures,) = result["rounds"]
+    assert next(iter(figures)) == "decoded"
+    assert len(figures) == 10
+    assert min(figures.values()) > 0
+    assert "folder, next process, first epoch" in printed
+    assert sorted(path.name for path in data.parent.iterdir()) == ["data", "result.json"]
+
+
 def test_overlap_measures_the_waiting_of_a_plain_loop(data):
     status, printed, result = overlap(data, "--factor", "4", "--peers", "pyloader")
     assert status == 0, printed
