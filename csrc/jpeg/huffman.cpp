@@ -23,97 +23,120 @@ bool SymbolTable::build(const HuffmanCode& code) {
   return true;
 }
 
-bool DcTable::build(const HuffmanCode& from) {
-  code = from;
-  if (!symbols.build(from)) return false;
-  int count = 0;
-  for (const uint8_t codes : from.lengths) count += codes;
-  for (int i = 0; i < count; ++i) {
-    if (from.symbols[static_cast<size_t>(i)] > 15) return false;
-  }
-  for (uint32_t i = 0; i < entries.size(); ++i) {
-    const SymbolTable::Symbol symbol = symbols.find(i << (16 - kDcIndexBits));
-    const int length = symbol.length + symbol.value;
-    const bool fits = symbol.length != 0 && symbol.value <= kMaxDcSize && length <= kDcIndexBits;
-    const int difference =
-        fits ? value_of(uint64_t{i} << (64 - kDcIndexBits) << symbol.length, symbol.value) : 0;
-    entries[i] = fits ? difference * 65536 + length : 0;
-  }
-  return true;
-}
-
 namespace {
 
-struct Step {
-  bool known = false;  // a valid code whose value bits are here too
-  bool end = false;
-  unsigned run = 0;
-  unsigned length = 0;
-  int value = 0;
-};
+constexpr size_t kEntries = size_t{1} << kIndexBits;
 
-Step step_of(SymbolTable::Symbol symbol, uint64_t bits, unsigned available) {
-  const unsigned size = symbol.value & 15u, run = symbol.value >> 4;
-  const unsigned length = symbol.length + size;
-  if (symbol.length == 0 || length > available) return {};
-  if (size > kMaxAcSize || (size == 0 && run != 0 && run != 15)) return {};
-  return {.known = true,
-          .end = symbol.value == 0,
-          .run = run,
-          .length = length,
-          .value = value_of(bits << symbol.length, static_cast<int>(size))};
+// A code with its value bits.
+struct Step {
+  SymbolTable::Symbol symbol;  // length 0: longer than the index
+  uint8_t run = 0;
+  uint8_t size = 0;
+  uint8_t length = 0;  // with the value's bits; 0: not a code that files of 8 bits have
+  bool ends = false;
+};
+using Steps = std::array<Step, kEntries>;
+
+Step step_of(SymbolTable::Symbol symbol, bool is_dc) {
+  const unsigned size = is_dc ? symbol.value : symbol.value & 15u;
+  const unsigned run = is_dc ? 0 : symbol.value >> 4u;
+  Step step{.symbol = symbol};
+  if (is_dc ? size > kMaxDcSize : size > kMaxAcSize) return step;
+  if (!is_dc && size == 0 && run != 0 && run != 15) return step;
+  step.run = static_cast<uint8_t>(run);
+  step.size = static_cast<uint8_t>(size);
+  step.length = static_cast<uint8_t>(symbol.length + size);
+  step.ends = !is_dc && symbol.value == 0;
+  return step;
 }
 
-uint64_t pack(unsigned length, unsigned run, unsigned move, unsigned first_length, int first,
-              int second) {
-  return uint64_t{length} | uint64_t{run} << 8 | uint64_t{move} << 16 |
-         uint64_t{first_length} << 24 | uint64_t{static_cast<uint16_t>(first)} << 32 |
-         uint64_t{static_cast<uint16_t>(second)} << 48;
+// The code that each index begins with.
+void find_steps(const SymbolTable& symbols, bool is_dc, Steps& steps) {
+  for (size_t i = 0; i < kEntries;) {
+    const SymbolTable::Symbol symbol = symbols.find(static_cast<uint32_t>(i << (16 - kIndexBits)));
+    const bool is_short = symbol.length != 0 && symbol.length <= kIndexBits;
+    // Patterns are in the order of their codes.
+    const size_t same = is_short ? size_t{1} << (kIndexBits - symbol.length) : 1;
+    std::fill_n(steps.begin() + static_cast<ptrdiff_t>(i), same,
+                is_short ? step_of(symbol, is_dc) : Step{});
+    i += same;
+  }
+}
+
+// The value whose bits follow the code at an index.
+int value_at(size_t index, const Step& step) {
+  if (step.size == 0) return 0;
+  const int bits = static_cast<int>(index >> (kIndexBits - step.length)) & ((1 << step.size) - 1);
+  return bits >> (step.size - 1) != 0 ? bits : bits + 1 - (1 << step.size);
+}
+
+HuffmanEntry entry_of(const Step& first, const Steps& following, size_t index) {
+  if (first.length == 0 || first.length > kMostBits) return HuffmanEntry::unknown(first.symbol);
+  if (first.ends) return HuffmanEntry({.length = first.length, .ends = true});
+  HuffmanEntry::Fields fields{.length = first.length,
+                              .first_place = first.run,
+                              .second_place = first.run,
+                              .move = first.run + 1u};
+  if (first.length > kIndexBits) {
+    if (first.symbol.length == kIndexBits) return HuffmanEntry::unknown(first.symbol);
+    // The sign is at hand, the other bits are not.
+    const bool positive = (index >> (kIndexBits - 1 - first.symbol.length) & 1) != 0;
+    fields.first = positive ? 0 : 1 - (1 << first.size);
+    fields.extra = first.size;
+    return HuffmanEntry(fields);
+  }
+  fields.first = value_at(index, first);
+  const size_t rest = index << first.length & (kEntries - 1);
+  const Step& second = following[rest];
+  if (second.length == 0 || first.length + second.length > kIndexBits ||
+      second.size > HuffmanEntry::kMostSecondSize) {
+    return HuffmanEntry(fields);
+  }
+  fields.length += second.length;
+  fields.ends = second.ends;
+  if (!second.ends) {
+    fields.second_place = fields.move + second.run;
+    fields.move = fields.second_place + 1;
+    fields.second = value_at(rest, second);
+  }
+  return HuffmanEntry(fields);
 }
 
 }  // namespace
 
-bool AcTable::build(const HuffmanCode& from) {
-  code = from;
-  if (!symbols.build(from)) return false;
-  // The code at each index, found once; patterns are in the order of their codes.
-  std::array<SymbolTable::Symbol, size_t{1} << kAcIndexBits> first_symbols;
-  for (size_t i = 0; i < first_symbols.size();) {
-    const auto bits = static_cast<uint32_t>(i << (16 - kAcIndexBits));
-    const SymbolTable::Symbol symbol = symbols.find(bits);
-    const bool is_short = symbol.length != 0 && symbol.length <= kAcIndexBits;
-    const size_t same = is_short ? size_t{1} << (kAcIndexBits - symbol.length) : 1;
-    std::fill_n(first_symbols.begin() + static_cast<ptrdiff_t>(i), same, symbol);
-    i += same;
+bool HuffmanTables::build(const Codes& from) {
+  codes = from;
+  if (!dc_symbols.build(from.dc) || !ac_symbols.build(from.ac)) return false;
+  int count = 0;
+  for (const uint8_t n : from.dc.lengths) count += n;
+  for (int i = 0; i < count; ++i) {
+    if (from.dc.symbols[static_cast<size_t>(i)] > 15) return false;
   }
-  constexpr uint32_t kMask = (1 << kAcIndexBits) - 1;
-  for (uint32_t i = 0; i < entries.size(); ++i) {
-    const uint64_t bits = uint64_t{i} << (64 - kAcIndexBits);
-    const SymbolTable::Symbol symbol = first_symbols[i];
-    const Step first = step_of(symbol, bits, kAcIndexBits);
-    if (!first.known) {
-      // The slow way gets the symbol when its code is here. Both values go to the sink.
-      const int known_length = symbol.length <= kAcIndexBits ? symbol.length : 0;
-      entries[i] = pack(0, kSlow, kSlow, 0, symbol.value, known_length);
-      continue;
-    }
-    if (first.end) {
-      entries[i] = pack(first.length, 0, kEndOfBlock, first.length, 0, 0);
-      continue;
-    }
-    const uint64_t rest = bits << first.length;
-    const Step second =
-        step_of(first_symbols[i << first.length & kMask], rest, kAcIndexBits - first.length);
-    const unsigned move = first.run + 1;
-    if (!second.known) {
-      entries[i] = pack(first.length, first.run, move, first.length, first.value, first.value);
-    } else {
-      entries[i] = pack(first.length + second.length, first.run,
-                        move + (second.end ? kEndOfBlock : second.run + 1), first.length,
-                        first.value, second.value);
-    }
+  Steps dc_steps, ac_steps;
+  find_steps(dc_symbols, true, dc_steps);
+  find_steps(ac_symbols, false, ac_steps);
+  for (size_t i = 0; i < kEntries; ++i) {
+    dc[i] = entry_of(dc_steps[i], ac_steps, i);
+    ac[i] = entry_of(ac_steps[i], ac_steps, i);
   }
   return true;
+}
+
+const HuffmanTables* HuffmanTableCache::get(const HuffmanTables::Codes& codes) {
+  ++now_;
+  Place* oldest = &places_[0];
+  for (Place& place : places_) {
+    if (place.tables && place.used != 0 && place.tables->codes == codes) {
+      place.used = now_;
+      return place.tables.get();
+    }
+    if (place.used < oldest->used) oldest = &place;
+  }
+  if (!oldest->tables) oldest->tables.reset(new HuffmanTables);
+  oldest->used = 0;
+  if (!oldest->tables->build(codes)) return nullptr;
+  oldest->used = now_;
+  return oldest->tables.get();
 }
 
 }  // namespace pyloader

@@ -1,12 +1,12 @@
 // Huffman tables that decode more than a code per look-up. Private to jpeg/.
 //
-// The next kIndexBits bits of a scan name an entry; where they hold a whole code and its value bits,
-// the entry has the value ready, and for AC codes the following code's too, if that fits as well.
+// The next kIndexBits bits of a scan name an entry. Where they hold a whole code and its value
+// bits, the entry has the value ready, and the following code's too, if that fits as well. Where
+// they hold the code and the value's sign only, the entry says what to add to the value's bits.
 #pragma once
 
 #include <array>
 #include <cstdint>
-#include <cstring>
 #include <memory>
 
 namespace pyloader {
@@ -54,58 +54,84 @@ inline int value_of(uint64_t bits, int size) {
   return value + (negative & (1 - (1 << size)));
 }
 
-inline constexpr int kDcIndexBits = 9;
-inline constexpr int kAcIndexBits = 10;
+inline constexpr int kIndexBits = 10;
+inline constexpr unsigned kMostBits = 18;  // of a look-up
 inline constexpr int kMaxDcSize = 11, kMaxAcSize = 10;  // what 8-bit samples can need
 
-struct DcTable {
-  HuffmanCode code;
-  SymbolTable symbols;
-  // Bits consumed (0: take the slow way), then from bit 16 the difference.
-  std::array<int32_t, size_t{1} << kDcIndexBits> entries;
+// What one look-up tells: up to two values of a block, where they go, and whether the block ends.
+class HuffmanEntry {
+ public:
+  static constexpr unsigned kUnknown = 64;  // a move behind every block
+  static constexpr unsigned kEndFlag = 128;
+  static constexpr unsigned kMostSecondSize = 7;  // bits of a second value
 
-  bool build(const HuffmanCode& from);
+  struct Fields {
+    unsigned length = 0;       // bits consumed
+    bool ends = false;         // the last code was that of a block's end
+    unsigned first_place = 0;  // zig-zag places, from the present one
+    unsigned second_place = 0;
+    unsigned move = 0;  // to the next place
+    int first = 0;
+    int second = 0;      // 8 bits
+    unsigned extra = 0;  // how many of the bits consumed last are to be added to `first`
+  };
+
+  HuffmanEntry() = default;
+  explicit HuffmanEntry(const Fields& f)
+      : packed_(f.length | (f.ends ? kEndFlag : 0) | f.first_place << 8 | f.second_place << 16 |
+                f.move << 24 | uint64_t{static_cast<uint16_t>(f.first)} << 32 |
+                uint64_t{static_cast<uint8_t>(f.second)} << 48 | uint64_t{f.extra} << 56) {}
+  // A code that is longer than the index, or not a valid one. Consumes nothing. The symbol is known
+  // where its length is not 0.
+  static HuffmanEntry unknown(SymbolTable::Symbol symbol) {
+    return HuffmanEntry({.move = kUnknown, .first = symbol.value, .second = symbol.length});
+  }
+
+  unsigned length() const { return packed_ & 63; }
+  uint64_t end_flag() const { return packed_ & kEndFlag; }  // kEndFlag where the block ends, else 0
+  size_t first_place() const { return packed_ >> 8 & 255; }
+  size_t second_place() const { return packed_ >> 16 & 255; }
+  size_t move() const { return packed_ >> 24 & 255; }
+  int first() const { return static_cast<int16_t>(packed_ >> 32); }
+  int second() const { return static_cast<int8_t>(packed_ >> 48); }
+  unsigned extra() const { return static_cast<unsigned>(packed_ >> 56); }
+  bool is_unknown() const { return move() == kUnknown; }
+  SymbolTable::Symbol symbol() const {
+    return {static_cast<uint8_t>(first()), static_cast<uint8_t>(second())};
+  }
+  // Its lowest six bits are `length`.
+  uint64_t packed() const { return packed_; }
+
+ private:
+  uint64_t packed_ = 0;
 };
 
-// Bytes of an AC entry, from the lowest: bits consumed; zeros before the first value; how far the
-// position moves; bits of the first code alone; then two 16-bit values. The second value's place is
-// just before the new position. With one code only, both values are the first.
-struct AcTable {
-  static constexpr unsigned kEndOfBlock = 128;  // added to the move
-  static constexpr unsigned kSlow = 192;        // the move of entries that consume nothing
+// Both codes of a component.
+struct HuffmanTables {
+  struct Codes {
+    HuffmanCode dc, ac;
+    friend bool operator==(const Codes&, const Codes&) = default;
+  };
+  using Entries = std::array<HuffmanEntry, size_t{1} << kIndexBits>;
 
-  HuffmanCode code;
-  SymbolTable symbols;
-  std::array<uint64_t, size_t{1} << kAcIndexBits> entries;
+  Codes codes;
+  Entries dc, ac;  // the code after the first in `dc` is one of AC
+  SymbolTable dc_symbols, ac_symbols;
 
-  bool build(const HuffmanCode& from);
+  // False for codes that libjpeg refuses.
+  bool build(const Codes& from);
 };
 
 // The tables of the last few files, by content: most files share theirs. One thread.
-template <class Table, size_t kCount>
-class TableCache {
+class HuffmanTableCache {
  public:
-  // Null for a code that libjpeg refuses. Stays until kCount - 1 others were asked for.
-  const Table* get(const HuffmanCode& code) {
-    ++now_;
-    Place* oldest = &places_[0];
-    for (Place& place : places_) {
-      if (place.table && place.used != 0 && place.table->code == code) {
-        place.used = now_;
-        return place.table.get();
-      }
-      if (place.used < oldest->used) oldest = &place;
-    }
-    if (!oldest->table) oldest->table.reset(new Table);
-    oldest->used = 0;
-    if (!oldest->table->build(code)) return nullptr;
-    oldest->used = now_;
-    return oldest->table.get();
-  }
+  // Null for codes that libjpeg refuses. Stays until kCount - 1 others were asked for.
+  const HuffmanTables* get(const HuffmanTables::Codes& codes);
 
  private:
+  static constexpr size_t kCount = 6;
   struct Place {
-    std::unique_ptr<Table> table;
+    std::unique_ptr<HuffmanTables> tables;
     uint64_t used = 0;  // 0: nothing in it
   };
   std::array<Place, kCount> places_;

@@ -173,9 +173,11 @@ PYLOADER_AVX2_INLINE bool fill_two(int first, int second, uint8_t* out, ptrdiff_
   for (int i = 0; i < 2; ++i) {
     in_range &= levels[i] >= -512 && levels[i] < 512;
     const int level = levels[i] + 128;
-    bytes[i] = 0x0101010101010101u * static_cast<uint64_t>(level < 0 ? 0 : level > 255 ? 255 : level);
+    const int clamped = level < 0 ? 0 : level > 255 ? 255 : level;
+    bytes[i] = 0x0101010101010101u * static_cast<uint64_t>(clamped);
   }
-  const __m128i row = _mm_set_epi64x(static_cast<int64_t>(bytes[1]), static_cast<int64_t>(bytes[0]));
+  const __m128i row =
+      _mm_set_epi64x(static_cast<int64_t>(bytes[1]), static_cast<int64_t>(bytes[0]));
   for (int y = 0; y < 8; ++y, out += stride) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(out), row);
   }

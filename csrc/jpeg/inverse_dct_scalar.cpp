@@ -1,6 +1,6 @@
-// The reference for the inverse DCT: Loeffler, Ligtenberg and Moschytz' eleven multiplications, with
-// 13 bits of fraction in the factors and 2 in the columns' results, as the IJG's accurate integer
-// method rounds them. Written out as sums of products, which are the same integers.
+// The reference for the inverse DCT: Loeffler, Ligtenberg and Moschytz' eleven multiplications,
+// with 13 bits of fraction in the factors and 2 in the columns' results, as the IJG's accurate
+// integer method rounds them. Written out as sums of products, which are the same integers.
 #include <algorithm>
 
 #include "jpeg/kernels.h"

@@ -16,7 +16,7 @@ namespace pyloader {
 class ScanBytes {
  public:
   // A reader at or before `mark()` may read this many bytes without asking for more.
-  static constexpr size_t kMargin = 4096;
+  static constexpr size_t kMargin = 64;
 
   // `rest` is what is left of the source's present window. Throws std::bad_alloc.
   void begin(ByteSource& source, std::span<const uint8_t> rest);

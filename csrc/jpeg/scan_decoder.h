@@ -8,11 +8,9 @@
 #include <span>
 
 #include "base/byte_source.h"
-#include "base/scratch.h"
-#include "jpeg/huffman.h"
+#include "jpeg/coefficient_reader.h"
 #include "jpeg/kernels.h"
 #include "jpeg/libjpeg.h"
-#include "jpeg/scan_bytes.h"
 
 namespace pyloader {
 
@@ -45,73 +43,24 @@ class ScanDecoder {
   bool ended_cleanly();
 
  private:
-  static constexpr int kRunMcus = 8;     // decoded, then transformed
-  static constexpr int kMaxBlocks = 10;  // of an MCU
-  static constexpr int kBlock = 64;
-
-  struct Bits {
-    const uint8_t* at = nullptr;
-    uint64_t bits = 0;  // the next ones at the top
-    unsigned count = 0;
-  };
-
-  struct SlowCode {
-    Bits bits;
-    unsigned run = 0;
-    int16_t value = 0;
-    bool ends = false;
-  };
-
   struct Component {
     int h = 1, v = 1;      // blocks of an MCU
     int columns = 0;       // blocks of a row that are part of the image
     int rows = 0;          // rows of blocks that are
-    int16_t* blocks[4];    // a run's rows of blocks
-    uint8_t* extents[4];
     Dequantiser dequantiser;
   };
 
-  struct Slot {
-    const DcTable* dc;
-    const AcTable* ac;
-    int component;
-    int16_t* blocks;
-    uint8_t* extents;
-    int step;
-  };
-
-  bool take_tables(const jpeg_decompress_struct& info);
-  void lay_out();
+  static bool take_quantisation(const JQUANT_TBL& from, Dequantiser& dequantiser);
   bool decode_row(std::span<const PlaneTarget, 3> targets, bool samples, int first_row);
-  bool decode_run(int mcus);
-  bool decode_mcus(int first, int end);
-  // A `Bits` without a place says that the scan is refused.
-  Bits decode_block(Bits bits, const Slot& slot, int16_t* out, uint8_t& extent);
-  static SlowCode slow_code(Bits bits, const AcTable& table, uint64_t entry);
-  Bits past_mark(Bits bits);
-  bool finish_segment();
-  bool restart();
 
   const JpegKernels& kernels_;
-  TableCache<DcTable, 6> dc_tables_;
-  TableCache<AcTable, 6> ac_tables_;
-  ScanBytes bytes_;
-  Bits bits_;
+  CoefficientReader coefficients_;
   std::array<Component, 3> components_;
   int count_ = 0;
-  std::array<Slot, kMaxBlocks> slots_;
-  int slot_count_ = 0;
-  std::array<int, 3> predictions_{};
   int mcu_columns_ = 0;
   int rows_per_group_ = 1;  // rows of MCUs
   int mcu_rows_ = 0;
   int next_row_ = 0;
-  int restart_interval_ = 0;
-  int until_restart_ = 0;
-  int next_restart_ = 0;
-  const DcTable* dc_used_[3] = {};
-  const AcTable* ac_used_[3] = {};
-  Scratch coefficients_;
 };
 
 }  // namespace pyloader
