@@ -3,7 +3,7 @@
     python bench/bench_entropy.py --data FOLDER
 
 Compiles entropy.cpp with the core's jpeg/ room (a C++ compiler and libjpeg-turbo's headers are
-needed). Every file's pixels are compared first, whole, between both decoders.
+needed). Every file's coefficients and pixels are compared first, all of them, between both.
 """
 
 import argparse
@@ -48,7 +48,8 @@ def main(arguments: list[str] | None = None) -> int:
     first, *lines = result.stdout.splitlines()
     count, left_out = map(int, first.split())
     about = machine.describe_machine()
-    print(f"{about['processor']}, {count} files, {left_out} left to libjpeg, pixels equal")
+    print(f"{about['processor']}, {count} files, {left_out} left to libjpeg")
+    print("coefficients and pixels of every file equal")
     rounds = [[float(figure) for figure in line.split()] for line in lines]
     if rounds:
         print(report.format_table(HEADER, table_rows(rounds)))

@@ -1,6 +1,8 @@
 // What bench_entropy.py compiles and runs: times the entropy decoders of pyloader and of libjpeg on
-// files in memory, one thread, in alternating rounds. Arguments: rounds, then on standard input a
-// path per line. Prints a line of microseconds of processor time per image for each round.
+// files in memory, one thread, in alternating rounds, after comparing all coefficients and pixels.
+// Arguments: rounds, then on standard input a path per line. Prints a line of microseconds of
+// processor time per image for each round.
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
@@ -10,9 +12,9 @@
 #include <string>
 #include <vector>
 
+#include "jpeg/coefficient_reader.h"
 #include "jpeg/decoder.h"
 #include "jpeg/libjpeg.h"
-#include "jpeg/scan_decoder.h"
 
 using namespace pyloader;
 
@@ -53,17 +55,54 @@ bool read_coefficients(Opened& file) {
   return file.ok && guarded(file.errors, step) && whole;
 }
 
-bool decode_entropy(ScanDecoder& scan, Opened& file) {
+int divide_up(unsigned value, int by) { return (static_cast<int>(value) + by - 1) / by; }
+
+// Decodes all coefficients. `see(y, x, mcus)`, where given, is called for every run of MCUs; false
+// ends it.
+template <class See>
+bool decode_entropy(CoefficientReader& reader, Opened& file, const See& see) {
+  const jpeg_decompress_struct& info = file.info;
   const jpeg_source_mgr& at = file.source.manager;
-  if (!file.ok || !scan.begin(file.info, file.bytes, {at.next_input_byte, at.bytes_in_buffer})) {
+  if (!file.ok || !reader.begin(info, file.bytes, {at.next_input_byte, at.bytes_in_buffer})) {
     return false;
   }
-  const PlaneTarget nowhere[3] = {};
-  const unsigned rows = 8 * static_cast<unsigned>(file.info.max_v_samp_factor);
-  for (unsigned y = 0; y < file.info.image_height; y += rows) {
-    if (!scan.decode_group(nowhere, false)) return false;
+  const bool alone = info.num_components == 1;
+  const int columns = divide_up(info.image_width, alone ? 8 : 8 * info.max_h_samp_factor);
+  const int rows = divide_up(info.image_height, alone ? 8 : 8 * info.max_v_samp_factor);
+  for (int y = 0; y < rows; ++y) {
+    for (int x = 0; x < columns; x += CoefficientReader::kRunMcus) {
+      const int mcus = std::min(CoefficientReader::kRunMcus, columns - x);
+      if (!reader.read(mcus) || !see(y, x, mcus)) return false;
+    }
   }
-  return scan.ended_cleanly();
+  return reader.ended_cleanly();
+}
+
+bool decode_entropy(CoefficientReader& reader, Opened& file) {
+  return decode_entropy(reader, file, [](int, int, int) { return true; });
+}
+
+// Whether ours are libjpeg's, every one.
+bool same_coefficients(CoefficientReader& reader, const File& content) {
+  Opened file(content), reference(content);
+  jpeg_decompress_struct& info = reference.info;
+  jvirt_barray_ptr* arrays = nullptr;
+  auto read = [&] { arrays = jpeg_read_coefficients(&info); };
+  if (!reference.ok || !guarded(reference.errors, read) || arrays == nullptr) return false;
+  return decode_entropy(reader, file, [&](int y, int x, int mcus) {
+    bool same = true;
+    for (int c = 0; c < info.num_components; ++c) {
+      const int wide = reader.columns(c), tall = reader.rows(c);
+      for (int r = 0; r < tall; ++r) {
+        const auto row = static_cast<JDIMENSION>(y * tall + r);
+        const JBLOCKARRAY blocks = info.mem->access_virt_barray(
+            reinterpret_cast<j_common_ptr>(&info), arrays[c], row, 1, FALSE);
+        const JCOEF* first = blocks[0][x * wide];
+        same &= std::equal(first, first + mcus * wide * DCTSIZE2, reader.blocks(c, r));
+      }
+    }
+    return same;
+  });
 }
 
 // All rows; `sum`, where given, gets a checksum of them.
@@ -95,16 +134,20 @@ bool decode_pixels(JpegDecoder& decoder, const File& file, uint64_t* sum) {
 int main(int, char** argv) {
   JpegDecoder own(simd_level(), EntropyDecoder::kOwn);
   JpegDecoder libjpeg(simd_level(), EntropyDecoder::kLibjpeg);
-  ScanDecoder scan(simd_level());
+  CoefficientReader reader;
   std::vector<File> files;
   int left_out = 0;
   for (std::string path; std::getline(std::cin, path);) {
     std::ifstream stream(path, std::ios::binary);
     File file((std::istreambuf_iterator<char>(stream)), {});
     Opened first(file);
-    if (!decode_entropy(scan, first)) {
+    if (!decode_entropy(reader, first)) {
       ++left_out;
       continue;
+    }
+    if (!same_coefficients(reader, file)) {
+      std::fprintf(stderr, "other coefficients: %s\n", path.c_str());
+      return 1;
     }
     uint64_t sums[2] = {1, 1};
     if (!decode_pixels(own, file, &sums[0]) || !decode_pixels(libjpeg, file, &sums[1]) ||
@@ -125,7 +168,7 @@ int main(int, char** argv) {
     times[1] = seconds();
     for (const File& file : files) {
       Opened opened(file);
-      decode_entropy(scan, opened);
+      decode_entropy(reader, opened);
     }
     times[2] = seconds();
     for (const File& file : files) decode_pixels(libjpeg, file, nullptr);
