@@ -215,21 +215,19 @@ bool FolderCache::open_writer() {
 // processes that do so at once, at least one sees the other's.
 bool FolderCache::reserve() {
   CacheFile* file = files_[writer_];
+  int error = 0;
   const uint64_t each = CacheFile::stride_of(format_) + CacheFile::kRecordBytes;
   for (uint64_t count = std::max<uint64_t>(kExtent / each, 1); count > 0; count /= 2) {
     if (next_slot_ + count >= UINT32_MAX) continue;
     const auto slots = static_cast<uint32_t>(next_slot_ + count);
-    if (!file->resize(slots)) {
-      stop("no more images are kept", errno);
-      return false;
-    }
-    if (has_room(count * each)) {
+    error = file->resize(slots) ? 0 : errno;
+    if (error == 0 && has_room(count * each)) {
       reserved_ = slots;
       return true;
     }
   }
   (void)file->resize(next_slot_);
-  stop("", 0);
+  stop("no more images are kept", error);
   return false;
 }
 
