@@ -37,8 +37,9 @@ struct ImageKernels {
   // Planes to pixels of `dst_channels` (3 or 4) bytes; the fourth is 255.
   void (*interleave)(const uint8_t* r, const uint8_t* g, const uint8_t* b, uint8_t* dst, int width,
                      int dst_channels);
-  // dst[i] = src[i] * scale in single precision.
-  void (*store_float)(const uint8_t* src, float* dst, size_t count, float scale);
+  // dst[i] = src[i] * scale in single precision. `past_cache`: straight to memory, for what will have
+  // left the cache anyway before it is read.
+  void (*store_float)(const uint8_t* src, float* dst, size_t count, float scale, bool past_cache);
   // The three planes of packed RGB: plane[c][i] = src[3 * i + c] * scale.
   void (*store_float_planes)(const uint8_t* src, float* const* planes, int width, float scale);
 };

@@ -312,14 +312,20 @@ PYLOADER_AVX2 void interleave(const uint8_t* r, const uint8_t* g, const uint8_t*
   }
 }
 
-PYLOADER_AVX2 void store_float(const uint8_t* src, float* dst, size_t count, float scale) {
+PYLOADER_AVX2 inline __m256 eight_floats(const uint8_t* src, __m256 factor) {
+  const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(src));
+  return _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes)), factor);
+}
+
+PYLOADER_AVX2 void store_float(const uint8_t* src, float* dst, size_t count, float scale,
+                               bool past_cache) {
   const __m256 factor = _mm256_set1_ps(scale);
   size_t i = 0;
-  for (; i + 8 <= count; i += 8) {
-    const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(src + i));
-    const __m256 values = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes));
-    _mm256_storeu_ps(dst + i, _mm256_mul_ps(values, factor));
+  if (past_cache && reinterpret_cast<uintptr_t>(dst) % sizeof(__m256) == 0) {
+    for (; i + 8 <= count; i += 8) _mm256_stream_ps(dst + i, eight_floats(src + i, factor));
+    _mm_sfence();
   }
+  for (; i + 8 <= count; i += 8) _mm256_storeu_ps(dst + i, eight_floats(src + i, factor));
   for (; i < count; ++i) dst[i] = static_cast<float>(src[i]) * scale;
 }
 

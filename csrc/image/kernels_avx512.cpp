@@ -276,8 +276,8 @@ void interleave(const uint8_t* r, const uint8_t* g, const uint8_t* b, uint8_t* d
   kAvx2ImageKernels.interleave(r, g, b, dst, width, dst_channels);
 }
 
-void store_float(const uint8_t* src, float* dst, size_t count, float scale) {
-  kAvx2ImageKernels.store_float(src, dst, count, scale);
+void store_float(const uint8_t* src, float* dst, size_t count, float scale, bool past_cache) {
+  kAvx2ImageKernels.store_float(src, dst, count, scale, past_cache);
 }
 
 void store_float_planes(const uint8_t* src, float* const* planes, int width, float scale) {

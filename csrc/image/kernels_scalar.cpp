@@ -72,7 +72,7 @@ void interleave(const uint8_t* r, const uint8_t* g, const uint8_t* b, uint8_t* d
   }
 }
 
-void store_float(const uint8_t* src, float* dst, size_t count, float scale) {
+void store_float(const uint8_t* src, float* dst, size_t count, float scale, bool) {
   for (size_t i = 0; i < count; ++i) dst[i] = static_cast<float>(src[i]) * scale;
 }
 

@@ -7,6 +7,8 @@
 namespace pyloader {
 namespace {
 
+constexpr size_t kLargeSample = size_t{256} << 10;
+
 // Looks up `count` bytes, `step` bytes apart, into adjacent values of Item's size.
 template <class Item>
 void look_up(const std::vector<uint8_t>& table, const uint8_t* src, ptrdiff_t step, uint8_t* out,
@@ -99,7 +101,9 @@ void SampleStore::store_interleaved(const uint8_t* row, uint8_t* out) const {
   if (table_.is_identity) {
     std::memcpy(out, row, count);
   } else if (table_.is_linear_float) {
-    kernels_.store_float(row, reinterpret_cast<float*>(out), count, table_.scale);
+    // A few batches of such samples are more than a cache holds.
+    const bool past_cache = layout_.bytes() >= kLargeSample;
+    kernels_.store_float(row, reinterpret_cast<float*>(out), count, table_.scale, past_cache);
   } else {
     look_up(table_, row, 1, out, count);
   }

@@ -87,10 +87,13 @@ void PlaneReader::begin(jpeg_decompress_struct& info) {
 
 // Columns of blocks that no wanted pixel depends on are left out.
 void PlaneReader::choose_blocks() {
+  // Hardly a block lies between columns that are as close as this.
+  const bool leaves_blocks_out =
+      !picks_.empty() && picks_.columns().size() * kGroup < static_cast<size_t>(width_);
   for (int c = 0; c < count_; ++c) {
     Plane& plane = planes_[c];
     plane.wanted_columns.clear();
-    if (picks_.empty()) continue;
+    if (!leaves_blocks_out) continue;
     const bool halved = c > 0 && wide_;
     const int width = halved ? chroma_width_ : width_;
     const int reach = halved ? 1 : 0;  // neighbours that are interpolated from

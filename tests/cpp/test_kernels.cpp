@@ -197,7 +197,8 @@ void store_kernels_agree() {
                                                 std::unique_ptr<float[]>(new float[count]),
                                                 std::unique_ptr<float[]>(new float[count])};
       float* const planes[] = {parts[0].get(), parts[1].get(), parts[2].get()};
-      image_kernels(level).store_float(src[0], values.get(), 3 * count, scale);
+      const bool past_cache = random.below(2) == 0;
+      image_kernels(level).store_float(src[0], values.get(), 3 * count, scale, past_cache);
       image_kernels(level).store_float_planes(src[0], planes, width, scale);
       bool same = true;
       for (size_t i = 0; i < 3 * count; ++i) {
