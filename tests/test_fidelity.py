@@ -185,6 +185,32 @@ def test_datasets_take_it_too(folder: Path) -> None:
     assert np.array_equal(images[0], expected.astype(np.float32))
 
 
+@pytest.mark.parametrize("place", ["memory", "folder"])
+def test_a_cache_keeps_fast_and_exact_pixels_apart(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, place: str
+) -> None:
+    cache = "memory" if place == "memory" else tmp_path_factory.mktemp("cache")
+    for fidelity in ("fast", "exact"):
+        flow = ImageDataGenerator(dtype="uint8").flow_from_directory(
+            folder,
+            target_size=(40, 50),
+            interpolation="bilinear",
+            shuffle=False,
+            batch_size=5,
+            fidelity=fidelity,
+            cache=cache,
+            verbose=False,
+        )
+        with flow:
+            passes = [np.concatenate([x for x, _ in flow.epoch()]) for _ in range(2)]
+        expected = [
+            load_img(path, target_size=(40, 50), interpolation="bilinear", fidelity=fidelity)
+            for path in flow.filepaths
+        ]
+        assert np.array_equal(passes[0], np.stack(expected))
+        assert np.array_equal(passes[1], passes[0])
+
+
 def test_fidelity_is_part_of_the_settings_of_a_state(folder: Path) -> None:
     def flow(fidelity: str) -> object:
         return ImageDataGenerator().flow_from_directory(

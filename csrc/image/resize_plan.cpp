@@ -71,18 +71,27 @@ Box crop_box(Size source, Size target) {
   return {left, top, left + crop_width, top + crop_height};
 }
 
+size_t AxisPlanCache::Hash::operator()(const AxisKey& key) const {
+  size_t hash = 0;
+  for (const int part : {key.in_size, key.begin, key.end, key.out_size,
+                         static_cast<int>(key.filter), key.halvings}) {
+    hash = (hash ^ static_cast<size_t>(part)) * 0x9E3779B97F4A7C15u;
+  }
+  return hash ^ hash >> 32;
+}
+
 std::shared_ptr<const AxisPlan> AxisPlanCache::get(const AxisKey& key) {
-  for (auto entry = entries_.begin(); entry != entries_.end(); ++entry) {
-    if (entry->key == key) {
-      entries_.splice(entries_.begin(), entries_, entry);
-      return entries_.front().plan;
-    }
+  if (const auto found = by_key_.find(key); found != by_key_.end()) {
+    entries_.splice(entries_.begin(), entries_, found->second);
+    return entries_.front().plan;
   }
   auto plan = std::make_shared<const AxisPlan>(make_axis_plan(key));
   entries_.push_front({key, plan});
+  by_key_.emplace(key, entries_.begin());
   bytes_ += plan->bytes();
   while (bytes_ > byte_limit_ && entries_.size() > 1) {
     bytes_ -= entries_.back().plan->bytes();
+    by_key_.erase(entries_.back().key);
     entries_.pop_back();
   }
   return plan;

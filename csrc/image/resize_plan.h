@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <list>
 #include <memory>
+#include <unordered_map>
 #include <vector>
 
 #include "base/pixels.h"
@@ -72,9 +73,13 @@ class AxisPlanCache {
     AxisKey key;
     std::shared_ptr<const AxisPlan> plan;
   };
+  struct Hash {
+    size_t operator()(const AxisKey& key) const;
+  };
   size_t byte_limit_;
   size_t bytes_ = 0;
   std::list<Entry> entries_;  // the most recently used first
+  std::unordered_map<AxisKey, std::list<Entry>::iterator, Hash> by_key_;
 };
 
 // Sizes must be positive.

@@ -156,9 +156,11 @@ class ImageFolder {
     return std::make_shared<FakeCode>(spec_.layout.values(), finishes_);
   }
   std::shared_ptr<Pool> pool(int num_threads, int depth, std::shared_ptr<FakeCode> foreign,
-                             std::shared_ptr<ImageCache> cache = nullptr) const {
+                             std::shared_ptr<ImageCache> cache = nullptr,
+                             bool read_ahead = true) const {
     PoolConfig config;
     config.cache = std::move(cache);
+    config.read_ahead = read_ahead;
     for (const std::string& path : paths_) config.paths.add(path);
     config.spec = spec_;
     config.num_threads = num_threads;
