@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import threading
-import warnings
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -290,10 +289,7 @@ def test_a_forked_child_carries_on_at_the_parents_position(class_folders: Path) 
     expected = [reference.next() for _ in range(6)]
     reference.close()
     read_end, write_end = os.pipe()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons: fork with threads
-        warnings.simplefilter("ignore", RuntimeWarning)  # JAX says the same
-        child = os.fork()
+    child = os.fork()
     if child == 0:
         status = 1
         try:
