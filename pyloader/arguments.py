@@ -10,11 +10,15 @@ import numpy as np
 __all__ = [
     "CHANNELS",
     "INTERPOLATIONS",
+    "MAX_PIXELS",
+    "MAX_SCANS",
     "check_bytes",
     "check_count",
     "check_fidelity",
     "check_interpolation",
     "check_last_batch",
+    "check_limit",
+    "check_on_error",
     "check_target_size",
 ]
 
@@ -23,6 +27,12 @@ CHANNELS = {"grayscale": 1, "rgb": 3, "rgba": 4}
 
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "hamming", "box", "lanczos")
 """Names of Pillow's filters, in the order of Keras' error text."""
+
+MAX_PIXELS = 178_956_970
+"""Where Pillow raises a DecompressionBombError: twice its `MAX_IMAGE_PIXELS`."""
+
+MAX_SCANS = 500
+"""Scans of a JPEG. Progressive files have 3 to 15; each costs a pass over the whole image."""
 
 
 _UNITS = ("", "k", "m", "g", "t")
@@ -164,3 +174,43 @@ def check_count(name: str, value: int | None) -> int | None:
     if value < 1:
         raise ValueError(f"`{name}` should be at least 1. Received: {value!r}")
     return int(value)
+
+
+def check_limit(name: str, value: int) -> int:
+    """Checks a limit that is always set.
+
+    Args:
+        name: The argument's name, for the message.
+        value: The limit.
+
+    Returns:
+        The value as an int.
+
+    Raises:
+        TypeError: It is not an integer.
+        ValueError: It is less than 1.
+    """
+    if value is None:
+        raise TypeError(f"`{name}` should be an integer. Received: None")
+    limit = check_count(name, value)
+    assert limit is not None
+    return limit
+
+
+def check_on_error(on_error: str) -> str:
+    """Checks what becomes of bad images.
+
+    Args:
+        on_error: "raise", "drop" or "replace".
+
+    Returns:
+        The same.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    if on_error not in ("raise", "drop", "replace"):
+        raise ValueError(
+            f'`on_error` should be "raise", "drop" or "replace". Received: {on_error!r}'
+        )
+    return on_error

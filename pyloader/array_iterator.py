@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from pyloader.arguments import check_count
+from pyloader.arguments import MAX_PIXELS, MAX_SCANS, check_count
 from pyloader.caching import CacheSpec, check_cache
 from pyloader.fingerprint import mark
 from pyloader.image_iterator import ImageIterator
@@ -60,6 +60,11 @@ class NumpyArrayIterator(ImageIterator):
             (default): where a CUDA runtime is loaded. See `stats()` for what came of it.
         cache: Checked, and without effect, as `cache_limit`: arrays need no decoding.
         cache_limit: As for other iterators.
+        on_error: Without effect, as `max_pixels` and `max_scans`: nothing is decoded.
+        memory_limit: Bytes that the loader may hold, or text like "512MB"; None (default): no
+            limit. What does not fit is a MemoryLimitError.
+        max_pixels: As for other iterators.
+        max_scans: As for other iterators.
         verbose: Without effect: there is nothing to print. Taken by every iterator.
 
     Raises:
@@ -108,6 +113,10 @@ class NumpyArrayIterator(ImageIterator):
         pin_memory: bool | None = None,
         cache: CacheSpec = None,
         cache_limit: int | str | None = None,
+        on_error: str = "raise",
+        memory_limit: int | str | None = None,
+        max_pixels: int = MAX_PIXELS,
+        max_scans: int = MAX_SCANS,
         verbose: bool = True,
     ) -> None:
         self._arguments = {
@@ -154,6 +163,10 @@ class NumpyArrayIterator(ImageIterator):
             last_batch=last_batch,
             fidelity=fidelity,
             pin_memory=pin_memory,
+            on_error=on_error,
+            memory_limit=memory_limit,
+            max_pixels=max_pixels,
+            max_scans=max_scans,
         )
 
     def __reduce__(self) -> tuple[Any, ...]:

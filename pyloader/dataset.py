@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pyloader.arguments import CHANNELS, check_count
+from pyloader.arguments import CHANNELS, MAX_PIXELS, MAX_SCANS, check_count
 from pyloader.caching import CacheSpec
 from pyloader.dataset_discovery import ALLOWED_FORMATS, check_split, find_files, split_files
 from pyloader.dataset_iterator import ImageDataset
@@ -57,6 +57,10 @@ def image_dataset_from_directory(
     pin_memory: bool | None = None,
     cache: CacheSpec = None,
     cache_limit: int | str | None = None,
+    on_error: str = "raise",
+    memory_limit: int | str | None = None,
+    max_pixels: int = MAX_PIXELS,
+    max_scans: int = MAX_SCANS,
 ) -> ImageDataset | list[ImageDataset]:
     """Makes a dataset of the images in a folder, labelled by their class folders.
 
@@ -115,6 +119,14 @@ def image_dataset_from_directory(
             None (default): neither. Bytes of batches are the same. See "Cache" in the README.
         cache_limit: Bytes that it may take, or text like "2GB"; None (default): until a quarter of
             the memory, or a twentieth of the disk, is all that is left.
+        on_error: What becomes of an image that cannot be loaded. "raise" (default): an ImageError,
+            and its batch is lost; "drop": it leaves its batch, which gets shorter; "replace":
+            another image of the pass takes its place, with its own label. See `errors`.
+        memory_limit: Bytes that the loader may hold, or text like "512MB"; None (default): no
+            limit. What does not fit is a MemoryLimitError.
+        max_pixels: Pixels of an image at most; a larger one is refused before memory is taken for
+            it. Default 178,956,970, as in Pillow.
+        max_scans: Scans of a JPEG at most; more are refused. Default 500.
 
     Returns:
         The dataset, with the attributes `class_names` and `file_paths`; for `subset="both"` a list
@@ -194,6 +206,10 @@ def image_dataset_from_directory(
             pin_memory=pin_memory,
             cache=cache,
             cache_limit=cache_limit,
+            on_error=on_error,
+            memory_limit=memory_limit,
+            max_pixels=max_pixels,
+            max_scans=max_scans,
         )
 
     if subset != "both":

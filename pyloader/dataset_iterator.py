@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pyloader.arguments import CHANNELS
+from pyloader.arguments import CHANNELS, MAX_PIXELS, MAX_SCANS
 from pyloader.caching import CacheSpec
 from pyloader.drawing import Drawing, Drawn
 from pyloader.fingerprint import mark, mark_of_paths
@@ -55,6 +55,14 @@ class ImageDataset(Iterator):
             None (default): neither. Bytes of batches are the same. See "Cache" in the README.
         cache_limit: Bytes that it may take, or text like "2GB"; None (default): until a quarter of
             the memory, or a twentieth of the disk, is all that is left.
+        on_error: What becomes of an image that cannot be loaded. "raise" (default): an ImageError,
+            and its batch is lost; "drop": it leaves its batch, which gets shorter; "replace":
+            another image of the pass takes its place, with its own label. See `errors`.
+        memory_limit: Bytes that the loader may hold, or text like "512MB"; None (default): no
+            limit. What does not fit is a MemoryLimitError.
+        max_pixels: Pixels of an image at most; a larger one is refused before memory is taken for
+            it. Default 178,956,970, as in Pillow.
+        max_scans: Scans of a JPEG at most; more are refused. Default 500.
 
     Raises:
         TypeError: `num_threads` or `prefetch` is not an integer.
@@ -91,6 +99,10 @@ class ImageDataset(Iterator):
         pin_memory: bool | None = None,
         cache: CacheSpec = None,
         cache_limit: int | str | None = None,
+        on_error: str = "raise",
+        memory_limit: int | str | None = None,
+        max_pixels: int = MAX_PIXELS,
+        max_scans: int = MAX_SCANS,
     ) -> None:
         if pad_to_aspect_ratio and cache is not None:
             raise ValueError("`cache` does not keep images of `pad_to_aspect_ratio=True`.")
@@ -123,6 +135,10 @@ class ImageDataset(Iterator):
             pin_memory=pin_memory,
             cache=cache,
             cache_limit=cache_limit,
+            on_error=on_error,
+            memory_limit=memory_limit,
+            max_pixels=max_pixels,
+            max_scans=max_scans,
         )
 
     def __iter__(self) -> Generator[Any, None, None]:  # type: ignore[override]
@@ -160,7 +176,7 @@ class ImageDataset(Iterator):
             "color_mode": self._color_mode,
             "crop_to_aspect_ratio": self._crop,
             "data_format": self._channels_first,
-            "fidelity": self._fidelity,
+            "fidelity": self._options.fidelity,
             "image_size": self._image_size,
             "interpolation": self._interpolation,
             "pad_to_aspect_ratio": self._pad,

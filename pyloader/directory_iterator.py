@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from pyloader import discovery
-from pyloader.arguments import check_count
+from pyloader.arguments import MAX_PIXELS, MAX_SCANS, check_count
 from pyloader.caching import CacheSpec
 from pyloader.file_iterator import FileIterator
 from pyloader.lifecycle import rebuild
@@ -62,6 +62,14 @@ class DirectoryIterator(FileIterator):
             None (default): neither. Bytes of batches are the same. See "Cache" in the README.
         cache_limit: Bytes that it may take, or text like "2GB"; None (default): until a quarter of
             the memory, or a twentieth of the disk, is all that is left.
+        on_error: What becomes of an image that cannot be loaded. "raise" (default): an ImageError,
+            and its batch is lost; "drop": it leaves its batch, which gets shorter; "replace":
+            another image of the pass takes its place, with its own label. See `errors`.
+        memory_limit: Bytes that the loader may hold, or text like "512MB"; None (default): no
+            limit. What does not fit is a MemoryLimitError.
+        max_pixels: Pixels of an image at most; a larger one is refused before memory is taken for
+            it. Default 178,956,970, as in Pillow.
+        max_scans: Scans of a JPEG at most; more are refused. Default 500.
         verbose: Whether to print how many images were found. Default True.
 
     Raises:
@@ -116,6 +124,10 @@ class DirectoryIterator(FileIterator):
         pin_memory: bool | None = None,
         cache: CacheSpec = None,
         cache_limit: int | str | None = None,
+        on_error: str = "raise",
+        memory_limit: int | str | None = None,
+        max_pixels: int = MAX_PIXELS,
+        max_scans: int = MAX_SCANS,
         verbose: bool = True,
     ) -> None:
         target_size = tuple(target_size)
@@ -176,6 +188,10 @@ class DirectoryIterator(FileIterator):
             pin_memory=pin_memory,
             cache=cache,
             cache_limit=cache_limit,
+            on_error=on_error,
+            memory_limit=memory_limit,
+            max_pixels=max_pixels,
+            max_scans=max_scans,
         )
 
     @property

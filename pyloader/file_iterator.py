@@ -123,7 +123,7 @@ class FileIterator(ImageIterator):
             "color_mode": color_mode,
             "interpolation": interpolation,
             "keep_aspect_ratio": keep_aspect_ratio,
-            "fidelity": self._fidelity,
+            "fidelity": self._options.fidelity,
             "class_mode": self.class_mode,
         }
 

@@ -7,16 +7,16 @@ import sys
 import threading
 import time
 from abc import abstractmethod
-from collections import deque
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pyloader import lifecycle, loading, shards
-from pyloader.arguments import check_count, check_fidelity, check_last_batch
-from pyloader.caching import CacheSpec, check_cache, native_of
+from pyloader.arguments import MAX_PIXELS, MAX_SCANS
+from pyloader.caching import CacheSpec
 from pyloader.cores import usable_cores
+from pyloader.deliveries import Deliveries
 from pyloader.discovery import IMAGE_EXTENSIONS
 from pyloader.drawing import Drawing, Drawn
 from pyloader.forecast import Forecast
@@ -25,6 +25,7 @@ from pyloader.integrations.keras_torch import for_caller
 from pyloader.labels import weighted
 from pyloader.loading import LoaderSettings, Source
 from pyloader.lookahead import Lookahead, PlannedBatch
+from pyloader.options import check_options
 from pyloader.order import Cursor
 from pyloader.passes import Passes
 from pyloader.positions import Position
@@ -66,6 +67,14 @@ class Iterator(KerasLook, Passes, Resumable):
             where it allows that; None (default): only the former; False: neither. `stats()` says
             what came of it.
         cache, cache_limit: Where resized images are kept; see `caching.check_cache`.
+        on_error: What becomes of an image that cannot be loaded. "raise" (default): an ImageError,
+            and its batch is lost; "drop": it leaves its batch, which gets shorter; "replace":
+            another image of the pass takes its place, with its own label. See `errors`.
+        memory_limit: Bytes that the loader may hold, or text like "512MB"; None (default): no
+            limit. What does not fit is a MemoryLimitError.
+        max_pixels: Pixels of an image at most; a larger one is refused before memory is taken for
+            it. Default 178,956,970, as in Pillow.
+        max_scans: Scans of a JPEG at most; more are refused. Default 500.
 
     Raises:
         TypeError: `num_threads`, `prefetch` or `shard` is of the wrong type.
@@ -88,15 +97,6 @@ class Iterator(KerasLook, Passes, Resumable):
     lock: threading.Lock
     """Kept for code that expects it; the iterator guards itself by another."""
 
-    workers: int
-    """Read by Keras, which starts no threads of its own while it is 1: leave it there."""
-
-    use_multiprocessing: bool
-    """Read by Keras; leave it False."""
-
-    max_queue_size: int
-    """Read by Keras; without effect while `workers` is 1."""
-
     def __init__(
         self,
         n: int,
@@ -112,19 +112,29 @@ class Iterator(KerasLook, Passes, Resumable):
         pin_memory: bool | None = None,
         cache: CacheSpec = None,
         cache_limit: int | str | None = None,
+        on_error: str = "raise",
+        memory_limit: int | str | None = None,
+        max_pixels: int = MAX_PIXELS,
+        max_scans: int = MAX_SCANS,
     ) -> None:
-        self._num_threads = check_count("num_threads", num_threads)
-        self._prefetch = check_count("prefetch", prefetch)
-        self._shard_asked_for = shards.check_shard(shard)
+        self._options = check_options(
+            n,
+            batch_size,
+            num_threads=num_threads,
+            prefetch=prefetch,
+            shard=shard,
+            last_batch=last_batch,
+            fidelity=fidelity,
+            pin_memory=pin_memory,
+            cache=cache,
+            cache_limit=cache_limit,
+            on_error=on_error,
+            memory_limit=memory_limit,
+            max_pixels=max_pixels,
+            max_scans=max_scans,
+        )
         self._shard_number = 0 if shard is None else shards.next_number()
         self._shard: Shard | None = None
-        self._last_batch = check_last_batch(last_batch, n, batch_size)
-        self._fidelity = check_fidelity(fidelity)
-        self._pinning = loading.check_pin_memory(pin_memory)
-        self._cache = check_cache(cache, cache_limit)
-        self.workers = 1
-        self.use_multiprocessing = False
-        self.max_queue_size = 10
         self._cursor = Cursor(
             n=n,
             batch_size=batch_size,
@@ -138,11 +148,7 @@ class Iterator(KerasLook, Passes, Resumable):
         self._key: tuple[Any, ...] = ()
         self._closed = False
         self._batch_indices: NDArray[np.int64] | None = None
-        self._samples_delivered = 0
-        self._batches_delivered = 0
-        self._batch_seconds: deque[float] = deque(maxlen=1000)
-        self._first_request = 0.0
-        self._last_delivery = 0.0
+        self._deliveries = Deliveries()
         self._after_fork()
         lifecycle.track(self)
 
@@ -257,12 +263,12 @@ class Iterator(KerasLook, Passes, Resumable):
         lookahead = self._lookahead
         return make_stats(
             lookahead.counters() if lookahead is not None else {},
-            samples=self._samples_delivered,
-            batches=self._batches_delivered,
-            seconds=max(0.0, self._last_delivery - self._first_request),
-            batch_seconds=list(self._batch_seconds),
-            pinning=self._pinning,
-            cache=self._cache,
+            samples=self._deliveries.samples,
+            batches=self._deliveries.batches,
+            seconds=self._deliveries.seconds,
+            batch_seconds=list(self._deliveries.batch_seconds),
+            pinning=self._options.pinning,
+            cache=self._options.cache,
         )
 
     def close(self) -> None:
@@ -321,15 +327,13 @@ class Iterator(KerasLook, Passes, Resumable):
         lookahead = self._lookahead
         if lookahead is not None and key == self._key and lookahead.source is source:
             return lookahead
-        num_threads = self._num_threads or usable_cores()
+        num_threads = self._options.num_threads or usable_cores()
         shard = self._find_shard()
-        depth = self._prefetch or loading.automatic_depth(
+        depth = self._options.prefetch or loading.automatic_depth(
             num_threads, shard.largest(self._cursor.batch_size)
         )
         settings, drawing = self._loader_settings(num_threads, depth), self._drawing()
-        settings = settings._replace(
-            fidelity=self._fidelity, pinning=self._pinning, cache=native_of(self._cache)
-        )
+        settings = self._options.apply(settings)
         if lookahead is not None and lookahead.settings == settings and lookahead.source is source:
             lookahead.redraw(drawing)
             self._key = key
@@ -337,12 +341,10 @@ class Iterator(KerasLook, Passes, Resumable):
         if lookahead is not None:
             lookahead.close()
         self._lookahead = lookahead = Lookahead(
-            settings, source, drawing, shard, pad=self._last_batch == "pad"
+            settings, source, drawing, shard, pad=self._options.last_batch == "pad"
         )
         self._key = key
-        self._samples_delivered = self._batches_delivered = 0
-        self._batch_seconds.clear()
-        self._first_request = self._last_delivery = time.perf_counter()
+        self._deliveries.restart()
         if self._closed:  # by another thread, too early to meet this loader
             lookahead.close()
         return lookahead
@@ -356,16 +358,13 @@ class Iterator(KerasLook, Passes, Resumable):
             self._check_open()
             self._cursor = planned.after
             raise
-        if self._cache is not None:
-            self._cache.look()
+        if self._options.cache is not None:
+            self._options.cache.look()
         self._cursor = planned.after
         self._batch_indices = planned.ids
-        self._samples_delivered += len(planned.ids)
-        self._batches_delivered += 1
-        self._last_delivery = delivered = time.perf_counter()
-        self._batch_seconds.append(delivered - requested)
+        self._deliveries.add(len(planned.ids), requested)
         batch = self._make_batch(images, planned.rows, planned.drawn)
-        return weighted(batch, len(planned.ids)) if self._last_batch == "pad" else batch
+        return weighted(batch, len(planned.ids)) if self._options.last_batch == "pad" else batch
 
     def _progress(self) -> tuple[int, int]:
         cursor = self._cursor
@@ -374,7 +373,7 @@ class Iterator(KerasLook, Passes, Resumable):
     def _find_shard(self) -> Shard:
         """This process's part of every batch, the same from the first question on."""
         if self._shard is None:
-            shard = shards.find_shard(self._shard_asked_for)
+            shard = shards.find_shard(self._options.shard)
             if shard.count > 1:
                 name, fingerprint = type(self).__name__, self._fingerprint()
                 compared = shards.agree(shard, self._shard_number, fingerprint, name)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyloader import _pyloader
-from pyloader.arguments import CHANNELS
+from pyloader.arguments import CHANNELS, MAX_PIXELS, MAX_SCANS
 from pyloader.array_loader import ArrayLoader
 from pyloader.custom import CustomTransforms
 from pyloader.sample_hooks import SampleHooks
@@ -87,6 +87,10 @@ class LoaderSettings(NamedTuple):
     """"off", "for_cuda" or "always"; see `check_pin_memory`."""
     cache: _pyloader.Cache | None = None
     """Where resized images are kept."""
+    on_error: str = "raise"
+    memory_limit: int | None = None
+    max_pixels: int = MAX_PIXELS
+    max_scans: int = MAX_SCANS
 
 
 def make_loader(settings: LoaderSettings, source: Source) -> Loader:

@@ -22,7 +22,7 @@ from pyloader.passes import Passes
 __all__ = ["PairIterator", "pair"]
 
 _SAME = ("n", "batch_size", "shuffle", "seed", "batch_index", "total_batches_seen")
-_SAME_EXTRAS = {"shard": "_shard_asked_for", "last_batch": "_last_batch"}
+_SAME_OPTIONS = ("shard", "last_batch")
 
 # What makes Keras draw numbers for an image. The draws stay in step if both draw as many.
 _WARPS = (
@@ -102,12 +102,6 @@ class PairIterator(KerasLook, Passes):
     """Delivers the first element of each batch."""
     masks: Iterator
     """Delivers the second element of each batch."""
-    workers: int
-    """Read by Keras, which starts no threads of its own while it is 1: leave it there."""
-    use_multiprocessing: bool
-    """Read by Keras; leave it False."""
-    max_queue_size: int
-    """Read by Keras; without effect while `workers` is 1."""
 
     def __init__(self, images: Iterator, masks: Iterator) -> None:
         for name, iterator in (("images", images), ("masks", masks)):
@@ -125,16 +119,13 @@ class PairIterator(KerasLook, Passes):
                     f"`images` and `masks` should have the same `{attribute}` to go in step. "
                     f"Received: {first!r} and {second!r}"
                 )
-        for name, attribute in _SAME_EXTRAS.items():
-            if getattr(images, attribute) != getattr(masks, attribute):
+        for name in _SAME_OPTIONS:
+            if getattr(images._options, name) != getattr(masks._options, name):
                 raise ValueError(f"`images` and `masks` should have the same `{name}`.")
         _check_draws(images, masks)
         _warn_of_changes(masks)
         self.images = images
         self.masks = masks
-        self.workers = 1
-        self.use_multiprocessing = False
-        self.max_queue_size = 10
         self._mutex = threading.RLock()
         if images.seed is None:
             masks._move(masks._cursor._replace(hidden_seed=images._cursor.hidden_seed))

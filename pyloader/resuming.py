@@ -9,6 +9,7 @@ from typing import Any
 
 from pyloader.drawing import Drawing
 from pyloader.fingerprint import differences, mark, marks_of_settings
+from pyloader.options import Options
 from pyloader.order import Cursor
 from pyloader.state import DrawnOrder, cursor_of, position_of
 
@@ -23,7 +24,7 @@ class Resumable(ABC):
 
     _mutex: threading.RLock
     _cursor: Cursor
-    _last_batch: str
+    _options: Options
     _loaded: Cursor | None = None
     _drawn_order: DrawnOrder | None = None
     _marks: tuple[Any, dict[str, str]] = (None, {})
@@ -122,7 +123,7 @@ class Resumable(ABC):
         return {**self._dataset_marks(), **{name: mark(settings[name]) for name in settings}}
 
     def _all_settings(self) -> dict[str, Any]:
-        return {**self._settings(), "last_batch": self._last_batch}
+        return {**self._settings(), "last_batch": self._options.last_batch}
 
     def _dataset_marks(self) -> dict[str, str]:
         """The dataset's marks, made again only if it may have changed."""

@@ -155,6 +155,10 @@ _POOL = [
     ("pin_memory", None),
     ("cache", None),
     ("cache_limit", None),
+    ("on_error", "raise"),
+    ("memory_limit", None),
+    ("max_pixels", 178_956_970),
+    ("max_scans", 500),
     ("verbose", True),
 ]
 

@@ -237,6 +237,10 @@ def test_parameters_are_keras_and_ours_are_keyword_only(keras_dataset: ModuleTyp
         "pin_memory",
         "cache",
         "cache_limit",
+        "on_error",
+        "memory_limit",
+        "max_pixels",
+        "max_scans",
     ]
 
 

@@ -29,9 +29,6 @@ class Feed(KerasLook, ABC):
         inputs_only: Whether batches are inputs alone, where a list is several inputs.
     """
 
-    workers = 1
-    use_multiprocessing = False
-    max_queue_size = 10
     num_batches = None
 
     def __init__(self, source: Any, steps: int, inputs_only: bool) -> None:

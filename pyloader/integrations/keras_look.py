@@ -25,10 +25,18 @@ _BASES = (
 class KerasLook:
     """Passes for a PyDataset (Keras 3) and a Sequence (Keras 2) wherever those are imported.
 
-    It says nothing but its class: a subclass has all that Keras asks such an object for. Objects
-    made before Keras was imported pass as well. A subclass that can be pickled defines
-    `__reduce__` and names `type(self)` there: pickle's default would stumble over the class.
+    It says its class, and what Keras reads about workers: a subclass has all else that Keras asks
+    such an object for. Objects made before Keras was imported pass as well. A subclass that can be
+    pickled defines `__reduce__` and names `type(self)` there: pickle's default would stumble over
+    the class.
     """
+
+    workers: int = 1
+    """Read by Keras, which starts no threads of its own while it is 1: leave it there."""
+    use_multiprocessing: bool = False
+    """Read by Keras; leave it False."""
+    max_queue_size: int = 10
+    """Read by Keras; without effect while `workers` is 1."""
 
     if not TYPE_CHECKING:
 
