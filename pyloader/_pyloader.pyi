@@ -93,21 +93,29 @@ class Loader:
         pinning: str = "off",  # off for_cuda always: page-locked slots
         cache: Cache | None = None,  # without effect on arrays
         cache_base: bytes = b"",  # the folder that relative paths are meant from
+        on_error: str = "raise",  # raise drop replace
     ) -> None: ...
     def submit(
-        self, indices: NDArray[np.int64], transforms: NDArray[np.float64] | None = None
+        self,
+        indices: NDArray[np.int64],
+        transforms: NDArray[np.float64] | None = None,
+        substitutes: NDArray[np.int64] | None = None,
     ) -> int:
         """Queues one batch (1 or more positions in `paths` or `array`, in order), with a transform
-        row for each (`pyloader.transforms`, (k, 11), C-contiguous), and returns its ticket at
+        row for each (`pyloader.transforms`, (k, 11), C-contiguous), and with the samples that
+        on_error="replace" tries in place of each, (k, any), and returns its ticket at
         once. Work starts when a slot is free: at most `depth` batches are being filled or wait
         to be fetched."""
 
-    def wait(self, ticket: int) -> NDArray[Any]:
+    def wait(self, ticket: int) -> tuple[NDArray[Any], list[tuple[int, int, str]]]:
         """The batch of a ticket, (len(indices), H, W, C) or (len(indices), C, H, W): a writable,
-        C-contiguous array whose slot returns to the ring when the last view of it dies.
+        C-contiguous array whose slot returns to the ring when the last view of it dies. And its
+        images that could not be loaded, unless on_error is "raise": position in the batch, which
+        substitute took its place (-1: none, the content there is undefined), and the reason.
 
         Waits without the GIL. KeyboardInterrupt leaves the ticket valid; otherwise it is used up.
-        Raises ImageError for the first bad sample of the batch (by position), whatever a hook
+        Raises ImageError for the first bad sample of the batch (by position) that on_error does
+        not deal with, whatever a hook
         raised, RuntimeError when the loader is closed or the ticket unknown.
         """
 

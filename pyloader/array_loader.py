@@ -32,13 +32,17 @@ class ArrayLoader:
         self._counters = {"samples": 0, "batches": 0}
 
     def submit(
-        self, indices: NDArray[np.int64], transforms: NDArray[np.float64] | None = None
+        self,
+        indices: NDArray[np.int64],
+        transforms: NDArray[np.float64] | None = None,
+        substitutes: NDArray[np.int64] | None = None,
     ) -> int:
         """Notes down one batch.
 
         Args:
             indices: Positions in the array, (k,).
             transforms: A transform row for each, (k, 11); None for none.
+            substitutes: Without effect: there are no bad images in an array.
 
         Returns:
             The batch's ticket.
@@ -47,11 +51,11 @@ class ArrayLoader:
         self._tickets[self._submitted] = (indices, transforms)
         return self._submitted
 
-    def wait(self, ticket: int) -> NDArray[Any]:
+    def wait(self, ticket: int) -> tuple[NDArray[Any], list[tuple[int, int, str]]]:
         """Makes the batch of a ticket, which is used up.
 
         Returns:
-            (k, ...) in the array's dtype.
+            (k, ...) in the array's dtype; and nothing that could not be loaded.
 
         Raises:
             RuntimeError: The loader is closed.
@@ -67,7 +71,7 @@ class ArrayLoader:
             self._hooks.finish(self._array[index].copy(), batch[position], transform)
         self._counters["samples"] += len(indices)
         self._counters["batches"] += 1
-        return batch
+        return batch, []
 
     def cancel(self) -> None:
         """Drops every ticket that was not waited for."""

@@ -108,6 +108,11 @@ class ImageDataset(Iterator):
             raise ValueError("`cache` does not keep images of `pad_to_aspect_ratio=True`.")
         if batch_size is None and shard is not None:
             raise ValueError("`shard` divides batches: `batch_size` should not be None with it.")
+        if batch_size is None and on_error == "drop":
+            raise ValueError(
+                '`on_error="drop"` shortens batches: `batch_size` should not be None with it. '
+                'Use "replace".'
+            )
         self._arguments = {
             name: value for name, value in locals().items() if name not in {"self", "__class__"}
         }

@@ -149,11 +149,11 @@ class Drawn(NamedTuple):
     kept: Any = None
     """What must stay alive until the batch is delivered."""
 
-    def take(self, part: slice) -> Drawn:
+    def take(self, part: slice | NDArray[np.int64]) -> Drawn:
         """What was drawn for some of the images.
 
         Args:
-            part: Which of them.
+            part: Which of them; by position, where it is an array.
 
         Returns:
             Their part.

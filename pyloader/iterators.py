@@ -12,13 +12,15 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pyloader import lifecycle, loading, shards
+from pyloader import lifecycle, loading
 from pyloader.arguments import MAX_PIXELS, MAX_SCANS
+from pyloader.bad_images import BadImage, BadImages, blame, settle
 from pyloader.caching import CacheSpec
 from pyloader.cores import usable_cores
 from pyloader.deliveries import Deliveries
 from pyloader.discovery import IMAGE_EXTENSIONS
 from pyloader.drawing import Drawing, Drawn
+from pyloader.errors import ImageError
 from pyloader.forecast import Forecast
 from pyloader.integrations.keras_look import KerasLook
 from pyloader.integrations.keras_torch import for_caller
@@ -29,8 +31,8 @@ from pyloader.options import check_options
 from pyloader.order import Cursor
 from pyloader.passes import Passes
 from pyloader.positions import Position
-from pyloader.resuming import Resumable
-from pyloader.shards import Shard, ShardSpec
+from pyloader.sharded import Sharded
+from pyloader.shards import ShardSpec, next_number
 from pyloader.stats import Stats, make_stats
 
 __all__ = ["Iterator"]
@@ -38,7 +40,7 @@ __all__ = ["Iterator"]
 _SelfIterator = TypeVar("_SelfIterator", bound="Iterator")
 
 
-class Iterator(KerasLook, Passes, Resumable):
+class Iterator(KerasLook, Passes, Sharded):
     """Delivers batches for ever, as Keras' `Iterator` does, prepared ahead by native threads.
 
     `next()` and iteration follow the order of passes, each pass in a new order when shuffled;
@@ -64,17 +66,15 @@ class Iterator(KerasLook, Passes, Resumable):
             their colour conversion, a mean of half a level away. See the README.
         pin_memory: Whether batches lie in page-locked memory, which a GPU copies from faster. True:
             registered with the CUDA runtime that the program has loaded, else locked by the system
-            where it allows that; None (default): only the former; False: neither. `stats()` says
-            what came of it.
+            where it allows that; None (default): only the former; False: neither.
         cache, cache_limit: Where resized images are kept; see `caching.check_cache`.
         on_error: What becomes of an image that cannot be loaded. "raise" (default): an ImageError,
             and its batch is lost; "drop": it leaves its batch, which gets shorter; "replace":
             another image of the pass takes its place, with its own label. See `errors`.
         memory_limit: Bytes that the loader may hold, or text like "512MB"; None (default): no
             limit. What does not fit is a MemoryLimitError.
-        max_pixels: Pixels of an image at most; a larger one is refused before memory is taken for
-            it. Default 178,956,970, as in Pillow.
-        max_scans: Scans of a JPEG at most; more are refused. Default 500.
+        max_pixels, max_scans: Pixels of an image, and scans of a JPEG, at most. Default
+            178,956,970, as in Pillow, and 500.
 
     Raises:
         TypeError: `num_threads`, `prefetch` or `shard` is of the wrong type.
@@ -133,8 +133,7 @@ class Iterator(KerasLook, Passes, Resumable):
             max_pixels=max_pixels,
             max_scans=max_scans,
         )
-        self._shard_number = 0 if shard is None else shards.next_number()
-        self._shard: Shard | None = None
+        self._shard_number = 0 if shard is None else next_number()
         self._cursor = Cursor(
             n=n,
             batch_size=batch_size,
@@ -149,6 +148,7 @@ class Iterator(KerasLook, Passes, Resumable):
         self._closed = False
         self._batch_indices: NDArray[np.int64] | None = None
         self._deliveries = Deliveries()
+        self._bad_images = BadImages(on_error)
         self._after_fork()
         lifecycle.track(self)
 
@@ -169,15 +169,17 @@ class Iterator(KerasLook, Passes, Resumable):
         return len(self)
 
     @property
-    def shard(self) -> tuple[int, int]:
-        """This process's part of every batch: (index, count). Asking finds out what "auto" is."""
-        shard = self._find_shard()
-        return shard.index, shard.count
-
-    @property
     def batch_indices(self) -> NDArray[np.int64] | None:
         """Dataset indices of the samples last delivered, (k,); None before the first batch."""
         return self._batch_indices
+
+    @property
+    def errors(self) -> list[BadImage]:
+        """The images that could not be loaded when their batch was delivered, oldest first.
+
+        Each once in a pass, the last 100,000 of them.
+        """
+        return list(self._bad_images)
 
     def __len__(self) -> int:
         self._forecast.length_read()
@@ -251,6 +253,7 @@ class Iterator(KerasLook, Passes, Resumable):
             else:  # which may know it already
                 self._cursor = lookahead.epoch_end(self._cursor)
             self._forecast.epoch_ended(self._cursor.batches)
+            self._bad_images.end_pass()
             if lookahead is not None and not self._closed:
                 lookahead.expect(self._cursor, self._forecast.upcoming(lookahead.reach))
 
@@ -353,34 +356,27 @@ class Iterator(KerasLook, Passes, Resumable):
         """Waits for a batch and moves on. A batch that fails is passed over, as in Keras."""
         requested = time.perf_counter()
         try:
-            images = lookahead.fetch()
-        except Exception:
+            fetched = lookahead.fetch()
+        except Exception as error:
             self._check_open()
             self._cursor = planned.after
+            if isinstance(error, ImageError):
+                self._bad_images.deliver(planned, blame(error, planned, lookahead.source))
             raise
         if self._options.cache is not None:
             self._options.cache.look()
         self._cursor = planned.after
-        self._batch_indices = planned.ids
-        self._deliveries.add(len(planned.ids), requested)
-        batch = self._make_batch(images, planned.rows, planned.drawn)
-        return weighted(batch, len(planned.ids)) if self._options.last_batch == "pad" else batch
+        pad = self._options.last_batch == "pad"
+        images, rows, drawn, samples, bad = settle(planned, fetched, lookahead.source, pad)
+        self._batch_indices = rows[:samples]
+        self._deliveries.add(samples, requested)
+        self._bad_images.deliver(planned, bad)
+        batch = self._make_batch(images, rows, drawn)
+        return weighted(batch, samples) if pad else batch
 
     def _progress(self) -> tuple[int, int]:
         cursor = self._cursor
         return cursor.batch_index if cursor.started else 0, cursor.batches
-
-    def _find_shard(self) -> Shard:
-        """This process's part of every batch, the same from the first question on."""
-        if self._shard is None:
-            shard = shards.find_shard(self._options.shard)
-            if shard.count > 1:
-                name, fingerprint = type(self).__name__, self._fingerprint()
-                compared = shards.agree(shard, self._shard_number, fingerprint, name)
-                if not compared and self.seed is None and self.shuffle:
-                    shards.warn_of_chance(shard, name, stacklevel=5)
-            self._shard = shard
-        return self._shard
 
     def _check_open(self) -> None:
         if self._closed:

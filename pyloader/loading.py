@@ -37,12 +37,15 @@ class Loader(Protocol):
     """What a lookahead asks of a loader; see the native one's stub."""
 
     def submit(
-        self, indices: NDArray[np.int64], transforms: NDArray[np.float64] | None = None
+        self,
+        indices: NDArray[np.int64],
+        transforms: NDArray[np.float64] | None = None,
+        substitutes: NDArray[np.int64] | None = None,
     ) -> int:
         """Queues one batch and returns its ticket."""
 
-    def wait(self, ticket: int) -> NDArray[Any]:
-        """The batch of a ticket."""
+    def wait(self, ticket: int) -> tuple[NDArray[Any], list[tuple[int, int, str]]]:
+        """The batch of a ticket, and its images that could not be loaded."""
 
     def cancel(self) -> None:
         """Drops every ticket that was not waited for."""
@@ -166,6 +169,7 @@ def make_loader(settings: LoaderSettings, source: Source) -> Loader:
         pinning=settings.pinning,
         cache=settings.cache,
         cache_base=os.fsencode(Path.cwd()),
+        on_error=settings.on_error,
     )
 
 

@@ -13,8 +13,9 @@ from pyloader.drawing import Drawing, Drawn
 from pyloader.loading import Loader, LoaderSettings, Source, make_loader
 from pyloader.order import Cursor, Plan
 from pyloader.shards import ALONE, Shard
+from pyloader.substitutes import substitutes
 
-__all__ = ["Lookahead", "PlannedBatch"]
+__all__ = ["FetchedBatch", "Lookahead", "PlannedBatch"]
 
 _PLANNED_AT_ONCE = 8
 """Batches planned in one go: most calls of `next()` then plan none. A plan is a few numbers, and
@@ -50,6 +51,24 @@ class PlannedBatch(NamedTuple):
 
     problem: Exception | None
     """Why it cannot be loaded, to be raised when it is due."""
+
+    @property
+    def position(self) -> int:
+        """Its position in the pass."""
+        if self.item is not None:
+            return self.item
+        return self.before.batch_index if self.before.started else 0
+
+
+class FetchedBatch(NamedTuple):
+    """One batch as the loader made it."""
+
+    images: NDArray[Any] | None
+    """A row for each of the batch's rows; None for a batch without samples."""
+
+    bad: list[tuple[int, int, str]]
+    """Images that could not be loaded and are no error: the row, the index of the sample in its
+    place (-1 for none: the row is undefined), and the reason."""
 
 
 class Lookahead:
@@ -184,14 +203,14 @@ class Lookahead:
         assert after is not None
         return after
 
-    def fetch(self) -> NDArray[Any] | None:
+    def fetch(self) -> FetchedBatch:
         """Waits for the front batch and takes it out of the queue.
 
         An interrupt (KeyboardInterrupt, SystemExit) empties the queue: nothing is delivered, and
         the next `front` plans the same batch again.
 
         Returns:
-            The batch's images; None for a batch without samples.
+            The batch's images.
 
         Raises:
             Exception: Whatever made the batch fail; it is out of the queue all the same.
@@ -200,7 +219,9 @@ class Lookahead:
         try:
             if planned.problem is not None:
                 raise planned.problem
-            images = None if planned.ticket is None else self._loader.wait(planned.ticket)
+            fetched = FetchedBatch(None, [])
+            if planned.ticket is not None:
+                fetched = FetchedBatch(*self._loader.wait(planned.ticket))
         except Exception:
             self._queue.popleft()
             raise
@@ -208,7 +229,7 @@ class Lookahead:
             self.forget()
             raise
         self._queue.popleft()
-        return images
+        return fetched
 
     def forget(self) -> None:
         """Drops every batch of the queue."""
@@ -286,20 +307,35 @@ class Lookahead:
         ticket, problem = None, None
         if len(rows):
             try:
-                ticket = self._submit_indices(rows, drawn.transforms)
+                others = self._substitutes(plan, part, len(rows))
+                ticket = self._submit_indices(rows, drawn.transforms, others)
             except IndexError as error:
                 problem = error
         return PlannedBatch(before, plan.after, item, ids, order, rows, drawn, ticket, problem)
 
+    def _substitutes(self, plan: Plan, part: slice, rows: int) -> NDArray[np.int64] | None:
+        """Who may take the place of each row's image, (rows, any)."""
+        order = plan.after.index_array
+        if self.settings.on_error != "replace" or order is None:
+            return None
+        positions = plan.first + np.arange(part.start, part.start + rows)
+        positions[part.stop - part.start :] = plan.first  # padding repeats the first sample
+        return substitutes(order, positions)
+
     def _submit_indices(
-        self, ids: NDArray[np.int64], transforms: NDArray[np.float64] | None
+        self,
+        ids: NDArray[np.int64],
+        transforms: NDArray[np.float64] | None,
+        others: NDArray[np.int64] | None,
     ) -> int:
         """Submits indices; in an order set by the user, negative ones count from the end."""
         try:
-            return self._loader.submit(ids, transforms)
+            return self._loader.submit(ids, transforms, others)
         except IndexError:
-            positive = np.where(ids < 0, ids + len(self.source), ids)
-            return self._loader.submit(positive, transforms)
+            n = len(self.source)
+            ids = np.where(ids < 0, ids + n, ids)
+            others = None if others is None else np.where(others < 0, others + n, others)
+            return self._loader.submit(ids, transforms, others)
 
 
 def _continues(planned: PlannedBatch, cursor: Cursor, item: int | None) -> bool:

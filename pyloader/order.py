@@ -148,7 +148,7 @@ class Cursor(NamedTuple):
             stream=Stream(seed, permuted, len(ids), drawing),
         )
         drawn = drawing(random, len(ids)) if drawing.used else NOTHING_DRAWN
-        return Plan(ids, drawn, after)
+        return Plan(ids, first, drawn, after)
 
 
 class Plan(NamedTuple):
@@ -156,6 +156,9 @@ class Plan(NamedTuple):
 
     ids: NDArray[np.int64]
     """Its dataset indices, (k,) with 0 <= k <= batch_size: a view of the pass's order."""
+
+    first: int
+    """The position of the first of them in the pass's order, `after.index_array`."""
 
     drawn: Drawn
     """What was drawn for its images."""

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyloader.arguments import CHANNELS
+from pyloader.errors import ImageError
 from pyloader.image_size import read_image_size
 from pyloader.images import load_img
 from pyloader.loading import LoaderSettings
@@ -29,7 +30,7 @@ class _Batch(NamedTuple):
     """A batch under way."""
 
     images: NDArray[Any]
-    tasks: list[Future[None]]
+    tasks: list[Future[tuple[int, str] | None]]
 
 
 class PaddingLoader:
@@ -49,18 +50,22 @@ class PaddingLoader:
         self._pool = ThreadPoolExecutor(settings.num_threads, "pyloader-pad")
         self._tickets = itertools.count()
         self._lock = threading.Lock()  # guards what follows
-        self._queued: dict[int, NDArray[np.int64]] = {}
+        self._queued: dict[int, tuple[NDArray[np.int64], NDArray[np.int64] | None]] = {}
         self._begun: dict[int, _Batch] = {}
         self._counters = dict.fromkeys(("samples", "batches", "errors", "wait_ns"), 0)
 
     def submit(
-        self, indices: NDArray[np.int64], transforms: NDArray[np.float64] | None = None
+        self,
+        indices: NDArray[np.int64],
+        transforms: NDArray[np.float64] | None = None,
+        substitutes: NDArray[np.int64] | None = None,
     ) -> int:
         """Queues one batch and returns its ticket at once; at most `depth` batches are under way.
 
         Args:
             indices: Positions in the list of paths, (k,).
             transforms: None: nothing is changed at random here.
+            substitutes: Positions to try in place of each, (k, any), for on_error="replace".
 
         Returns:
             The ticket for `wait`.
@@ -75,21 +80,22 @@ class PaddingLoader:
             )
         with self._lock:
             ticket = next(self._tickets)
-            self._queued[ticket] = indices
+            self._queued[ticket] = indices, substitutes
             self._begin()
         return ticket
 
-    def wait(self, ticket: int) -> NDArray[Any]:
+    def wait(self, ticket: int) -> tuple[NDArray[Any], list[tuple[int, int, str]]]:
         """Waits for a batch; an interrupt leaves the ticket valid.
 
         Args:
             ticket: What `submit` returned.
 
         Returns:
-            (k, H, W, C) or (k, C, H, W); the array is the caller's.
+            (k, H, W, C) or (k, C, H, W); the array is the caller's. And the images that could
+            not be loaded: place, which position took it (-1: none), and the reason.
 
         Raises:
-            ImageError: The first bad image of the batch.
+            ImageError: The first bad image of the batch that `on_error` does not deal with.
             RuntimeError: The loader is closed or the ticket unknown.
         """
         with self._lock:
@@ -98,16 +104,16 @@ class PaddingLoader:
             batch = self._begun[ticket]
         begun = time.perf_counter_ns()
         try:
-            for task in batch.tasks:
-                task.result()
+            results = [task.result() for task in batch.tasks]
         except Exception:
             self._finish(ticket, errors=1)
             raise
         waited = time.perf_counter_ns() - begun
-        self._finish(ticket, samples=len(batch.tasks), batches=1, wait_ns=waited)
+        bad = [(place, *result) for place, result in enumerate(results) if result is not None]
+        self._finish(ticket, samples=len(batch.tasks), batches=1, errors=len(bad), wait_ns=waited)
         if self._settings.channels_first:
-            return np.ascontiguousarray(batch.images.transpose(0, 3, 1, 2))
-        return batch.images
+            return np.ascontiguousarray(batch.images.transpose(0, 3, 1, 2)), bad
+        return batch.images, bad
 
     def cancel(self) -> None:
         """Drops every ticket that was not waited for."""
@@ -140,12 +146,13 @@ class PaddingLoader:
         """Begins queued batches, as many as there is depth for; called with the lock held."""
         settings = self._settings
         while self._queued and len(self._begun) < settings.depth:
-            ticket, indices = next(iter(self._queued.items()))
+            ticket, (indices, substitutes) = next(iter(self._queued.items()))
             shape = (len(indices), settings.height, settings.width, CHANNELS[settings.color_mode])
             images = np.zeros(shape, settings.dtype)
+            others = np.empty((len(indices), 0), int) if substitutes is None else substitutes
             tasks = [
-                self._pool.submit(self._load, self._paths[index], images[place])
-                for place, index in enumerate(indices)
+                self._pool.submit(self._make, *task)
+                for task in zip(indices, others, images, strict=True)
             ]
             self._begun[ticket] = _Batch(images, tasks)
             del self._queued[ticket]
@@ -158,6 +165,27 @@ class PaddingLoader:
                 self._counters[name] += count
             with contextlib.suppress(RuntimeError):  # closed meanwhile
                 self._begin()
+
+    def _make(
+        self, index: int, substitutes: NDArray[np.int64], place: NDArray[Any]
+    ) -> tuple[int, str] | None:
+        """Loads one image, or what may take its place; see `wait`."""
+        on_error = self._settings.on_error
+        try:
+            self._load(self._paths[index], place)
+            return None
+        except ImageError as error:
+            if on_error == "raise":
+                raise
+            if on_error == "drop":
+                return -1, error.reason
+            for other in substitutes:
+                place[...] = 0
+                with contextlib.suppress(ImageError):
+                    self._load(self._paths[other], place)
+                    return int(other), error.reason
+            others = f"nor can any of {len(substitutes)} others that were tried in its place"
+            raise ImageError(error.path, f"{error.reason} ({others})") from error
 
     def _load(self, path: str, place: NDArray[Any]) -> None:
         """Loads one image into the middle of its place."""

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pyloader.bad_images import BadImage
 from pyloader.integrations.keras_look import KerasLook
 from pyloader.integrations.keras_torch import for_caller
 from pyloader.iterators import Iterator
@@ -22,7 +23,7 @@ from pyloader.passes import Passes
 __all__ = ["PairIterator", "pair"]
 
 _SAME = ("n", "batch_size", "shuffle", "seed", "batch_index", "total_batches_seen")
-_SAME_OPTIONS = ("shard", "last_batch")
+_SAME_OPTIONS = ("shard", "last_batch", "on_error")
 
 # What makes Keras draw numbers for an image. The draws stay in step if both draw as many.
 _WARPS = (
@@ -122,11 +123,13 @@ class PairIterator(KerasLook, Passes):
         for name in _SAME_OPTIONS:
             if getattr(images._options, name) != getattr(masks._options, name):
                 raise ValueError(f"`images` and `masks` should have the same `{name}`.")
+        _check_on_error(images)
         _check_draws(images, masks)
         _warn_of_changes(masks)
         self.images = images
         self.masks = masks
         self._mutex = threading.RLock()
+        self._batch_indices: NDArray[np.int64] | None = None
         if images.seed is None:
             masks._move(masks._cursor._replace(hidden_seed=images._cursor.hidden_seed))
 
@@ -163,7 +166,12 @@ class PairIterator(KerasLook, Passes):
     @property
     def batch_indices(self) -> NDArray[np.int64] | None:
         """Dataset indices of the pairs last delivered, (k,); None before the first batch."""
-        return self.images.batch_indices
+        return self._batch_indices
+
+    @property
+    def errors(self) -> list[BadImage]:
+        """The images and masks that could not be loaded; see `Iterator.errors`."""
+        return self.images.errors + self.masks.errors
 
     @property
     def num_batches(self) -> int:
@@ -193,7 +201,7 @@ class PairIterator(KerasLook, Passes):
             RuntimeError: One of them is closed.
         """
         with self._mutex, self._in_step(lambda cursor, *drawing: cursor.next(*drawing)):
-            return self.images.next(), self.masks.next()
+            return self._matched(self.images.next(), self.masks.next())
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
         """Delivers one batch of the current pass; `next()` goes on from where it was.
@@ -212,7 +220,7 @@ class PairIterator(KerasLook, Passes):
             self._mutex,
             self._in_step(lambda cursor, *drawing: cursor.item(index % cursor.batches, *drawing)),
         ):
-            batch = self.images[index], self.masks[index]
+            batch = self._matched(self.images[index], self.masks[index])
         handed: tuple[Any, Any] = for_caller(batch, sys._getframe(1))
         return handed
 
@@ -294,6 +302,17 @@ class PairIterator(KerasLook, Passes):
     def _progress(self) -> tuple[int, int]:
         return self.images._progress()
 
+    def _matched(self, images: Any, masks: Any) -> tuple[Any, Any]:
+        """Two batches without the samples that were dropped from one of them."""
+        first, second = self.images.batch_indices, self.masks.batch_indices
+        assert first is not None and second is not None
+        self._batch_indices = first
+        if not np.array_equal(first, second):
+            of_images, of_masks = np.isin(first, second), np.isin(second, first)
+            images, masks = _rows(images, of_images), _rows(masks, of_masks)
+            self._batch_indices = first[of_images]
+        return images, masks
+
     @contextlib.contextmanager
     def _in_step(self, plan: Any) -> AnyIterator[None]:
         """Has both iterators stand at the same place whatever happens to one of them.
@@ -323,6 +342,25 @@ class PairIterator(KerasLook, Passes):
         for iterator, cursor in ((self.images, images), (self.masks, masks)):
             if iterator.total_batches_seen != cursor.total_batches_seen:
                 iterator._move(cursor)
+
+
+def _rows(batch: Any, kept: NDArray[np.bool_]) -> Any:
+    """Some rows of all arrays of a batch."""
+    if isinstance(batch, (tuple, list)):
+        return type(batch)(_rows(part, kept) for part in batch)
+    return batch[kept]
+
+
+def _check_on_error(images: Iterator) -> None:
+    """Refuses what would set the rows of images and masks apart."""
+    options = images._options
+    if options.on_error == "replace":
+        raise ValueError(
+            'A pair cannot `on_error="replace"`: what takes the place of an image would not take '
+            'that of its mask. Use "drop", which drops both.'
+        )
+    if options.on_error == "drop" and options.last_batch == "pad":
+        raise ValueError('A pair cannot `on_error="drop"` with `last_batch="pad"`.')
 
 
 def _check_draws(images: Iterator, masks: Iterator) -> None:

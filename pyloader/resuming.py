@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
+from pyloader.bad_images import BadImages
 from pyloader.drawing import Drawing
 from pyloader.fingerprint import differences, mark, marks_of_settings
 from pyloader.options import Options
@@ -25,6 +26,7 @@ class Resumable(ABC):
     _mutex: threading.RLock
     _cursor: Cursor
     _options: Options
+    _bad_images: BadImages
     _loaded: Cursor | None = None
     _drawn_order: DrawnOrder | None = None
     _marks: tuple[Any, dict[str, str]] = (None, {})
@@ -66,19 +68,24 @@ class Resumable(ABC):
 
         Args:
             state_dict: From `state_dict` of an iterator over the same dataset with the same
-                settings; `num_threads`, `prefetch` and `shard` may be others.
+                settings; `num_threads`, `prefetch`, `shard` and `on_error` may be others.
 
         Raises:
             ValueError: It is of another dataset or of other settings, and the message says which;
                 or it is no such state.
         """
         with self._mutex:
-            self._move(self._cursor_of(state_dict))
-            self._loaded = self._cursor
+            self._go_on_at(self._cursor_of(state_dict))
 
     def _position(self) -> Cursor:
         """Where the iterator stands, for `_state_at`."""
         return self._cursor
+
+    def _go_on_at(self, cursor: Cursor) -> None:
+        """Moves to a position that was loaded."""
+        self._move(cursor)
+        self._loaded = cursor
+        self._bad_images.stand(cursor.total_batches_seen // max(1, cursor.batches))
 
     def _stands_where_loaded(self) -> bool:
         """Whether a position was loaded and nothing was delivered since."""
@@ -119,6 +126,7 @@ class Resumable(ABC):
             "order (give every rank the same `seed`)": cursor.hidden_seed,
             "position": self._describe(cursor),
             **self._all_settings(),
+            "on_error": self._options.on_error,
         }
         return {**self._dataset_marks(), **{name: mark(settings[name]) for name in settings}}
 

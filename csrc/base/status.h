@@ -43,4 +43,10 @@ class [[nodiscard]] Status {
   std::shared_ptr<void> cause_;
 };
 
+// Whether it is the fault of the image's file, not of the machine or of the user's code.
+inline bool is_bad_image(const Status& status) {
+  return status.code() == StatusCode::kReadFailed || status.code() == StatusCode::kBadImage ||
+         status.code() == StatusCode::kTooLarge;
+}
+
 }  // namespace pyloader

@@ -42,17 +42,17 @@ class Loader {
   using Indices = py::array_t<int64_t, py::array::c_style | py::array::forcecast>;
   using Transforms = py::array_t<double, py::array::c_style | py::array::forcecast>;
 
-  uint64_t submit(const Indices& array, const std::optional<Transforms>& transforms) {
-    const auto count = static_cast<int64_t>(pool_->config().samples());
-    std::vector<int64_t> indices(array.data(), array.data() + array.size());
-    if (array.ndim() != 1 || indices.empty()) {
+  uint64_t submit(const Indices& array, const std::optional<Transforms>& transforms,
+                  const std::optional<Indices>& substitutes) {
+    if (array.ndim() != 1 || array.size() == 0) {
       throw py::value_error("a batch needs a one-dimensional array of at least one index");
     }
-    for (const int64_t index : indices) {
-      if (index < 0 || index >= count) {
-        throw py::index_error("index " + std::to_string(index) + " is out of range for " +
-                              std::to_string(count) + " samples");
+    std::vector<int64_t> indices = checked(array), others;
+    if (substitutes) {
+      if (substitutes->ndim() != 2 || substitutes->shape(0) != array.size()) {
+        throw py::value_error("substitutes must hold a row per index");
       }
+      others = checked(*substitutes);
     }
     std::vector<double> rows;
     if (transforms) {
@@ -63,10 +63,10 @@ class Loader {
       rows.assign(transforms->data(), transforms->data() + transforms->size());
     }
     py::gil_scoped_release release;
-    return pool_->submit(std::move(indices), std::move(rows));
+    return pool_->submit(std::move(indices), std::move(rows), std::move(others));
   }
 
-  py::array wait(uint64_t ticket) {
+  py::tuple wait(uint64_t ticket) {
     Fetched fetched;
     for (;;) {
       bool done;
@@ -84,7 +84,12 @@ class Loader {
     }
     std::vector<py::ssize_t> shape = sample_shape(pool_->config().spec.layout);
     shape.insert(shape.begin(), fetched.size);
-    return array_of_slot(std::move(fetched.slot), dtype_, std::move(shape));
+    py::list bad_images;
+    for (const BadImage& bad : fetched.bad_images) {
+      bad_images.append(py::make_tuple(bad.position, bad.substitute, bad.reason));
+    }
+    return py::make_tuple(array_of_slot(std::move(fetched.slot), dtype_, std::move(shape)),
+                          std::move(bad_images));
   }
 
   void cancel() {
@@ -119,6 +124,18 @@ class Loader {
   }
 
  private:
+  std::vector<int64_t> checked(const Indices& array) const {
+    const auto count = static_cast<int64_t>(pool_->config().samples());
+    std::vector<int64_t> indices(array.data(), array.data() + array.size());
+    for (const int64_t index : indices) {
+      if (index < 0 || index >= count) {
+        throw py::index_error("index " + std::to_string(index) + " is out of range for " +
+                              std::to_string(count) + " samples");
+      }
+    }
+    return indices;
+  }
+
   std::shared_ptr<Pool> pool_;
   py::dtype dtype_;
   const int owner_;
@@ -165,6 +182,13 @@ Pinning parse_pinning(const std::string& name) {
   throw py::value_error("unknown pinning: " + name);
 }
 
+OnError parse_on_error(const std::string& name) {
+  if (name == "raise") return OnError::kRaise;
+  if (name == "drop") return OnError::kDrop;
+  if (name == "replace") return OnError::kReplace;
+  throw py::value_error("unknown on_error: " + name);
+}
+
 std::unique_ptr<Loader> make_loader(
     const py::iterable& paths, py::object hooks, int height, int width,
     const std::string& color_mode, const std::string& interpolation, bool keep_aspect_ratio,
@@ -172,7 +196,8 @@ std::unique_ptr<Loader> make_loader(
     const py::object& array, const std::string& fill_mode, double cval, int order, double rescale,
     bool samplewise_center, bool samplewise_std, const py::object& mean, const py::object& std,
     const std::string& pinning, const std::string& fidelity,
-    const std::shared_ptr<CachePlace>& cache, const py::bytes& cache_base) {
+    const std::shared_ptr<CachePlace>& cache, const py::bytes& cache_base,
+    const std::string& on_error) {
   if (num_threads < 1 || depth < 1) throw py::value_error("num_threads and depth must be > 0");
   if (store_table.ndim() != 1 || store_table.shape(0) != 256 || store_table.itemsize() > 16 ||
       (store_table.flags() & py::array::c_style) == 0) {
@@ -213,6 +238,7 @@ std::unique_ptr<Loader> make_loader(
   config.depth = depth;
   config.pinning = parse_pinning(pinning);
   config.read_ahead = read_ahead_allowed();
+  config.on_error = parse_on_error(on_error);
   if (cache != nullptr && array.is_none()) {
     config.cache = cache->open(cache_format(spec));
     config.cache_base = cache_base;
@@ -234,8 +260,9 @@ void register_loader(py::module_& module) {
            py::arg("samplewise_std") = false, py::arg("mean") = py::none(),
            py::arg("std") = py::none(), py::arg("pinning") = "off",
            py::arg("fidelity") = "exact", py::arg("cache") = py::none(),
-           py::arg("cache_base") = py::bytes())
-      .def("submit", &Loader::submit, py::arg("indices"), py::arg("transforms") = py::none())
+           py::arg("cache_base") = py::bytes(), py::arg("on_error") = "raise")
+      .def("submit", &Loader::submit, py::arg("indices"), py::arg("transforms") = py::none(),
+           py::arg("substitutes") = py::none())
       .def("wait", &Loader::wait, py::arg("ticket"))
       .def("cancel", &Loader::cancel)
       .def("close", &Loader::close)

@@ -44,8 +44,10 @@ std::vector<const char*> Pool::paths_of(const Batch& batch) const {
   return paths;
 }
 
-uint64_t Pool::submit(std::vector<int64_t> indices, std::vector<double> transforms) {
-  auto batch = std::make_shared<Batch>(std::move(indices), std::move(transforms));
+uint64_t Pool::submit(std::vector<int64_t> indices, std::vector<double> transforms,
+                      std::vector<int64_t> substitutes) {
+  auto batch = std::make_shared<Batch>(std::move(indices), std::move(transforms),
+                                       std::move(substitutes));
   const std::vector<const char*> paths = paths_of(*batch);
   std::unique_lock lock(mutex_);
   const uint64_t ticket = ++last_ticket_;
@@ -88,6 +90,9 @@ bool Pool::fetch(uint64_t ticket, std::chrono::milliseconds timeout, Fetched& fe
   if (fetched.status.ok()) {
     batch->slot.lease();
     fetched.slot = std::move(batch->slot);
+    fetched.bad_images = std::move(batch->bad_images);
+    std::sort(fetched.bad_images.begin(), fetched.bad_images.end(),
+              [](const BadImage& a, const BadImage& b) { return a.position < b.position; });
   } else {
     const int position = batch->first_failure.load();
     if (position >= 0) fetched.failed_index = batch->indices[static_cast<size_t>(position)];
@@ -204,7 +209,7 @@ void Pool::fill(Batch& batch, std::optional<SampleMaker>& maker, FileSource& fil
           maker.emplace(config_.spec, *foreign_, simd_level());
           maker->keep_resized(cached_.in_use());
         }
-        status = make_sample(batch, static_cast<size_t>(position), *maker, file, counters);
+        status = make_position(batch, static_cast<size_t>(position), *maker, file, counters);
       } catch (const std::bad_alloc&) {
         read_ahead_.skip(batch.files, static_cast<size_t>(position));
         status = {StatusCode::kOutOfMemory, "no memory to decode it"};
@@ -224,9 +229,37 @@ void Pool::fill(Batch& batch, std::optional<SampleMaker>& maker, FileSource& fil
   counters.cpu_ns.store(thread_cpu_ns(), std::memory_order_relaxed);
 }
 
-Status Pool::make_sample(const Batch& batch, size_t position, SampleMaker& maker, FileSource& file,
-                         WorkerCounters& counters) {
-  const auto index = static_cast<size_t>(batch.indices[position]);
+// The sample of one position; where its image is bad, what the configuration wants instead.
+Status Pool::make_position(Batch& batch, size_t position, SampleMaker& maker, FileSource& file,
+                           WorkerCounters& counters) {
+  Status status = make_sample(batch, position, batch.indices[position], maker, file, counters);
+  if (config_.on_error == OnError::kRaise || !is_bad_image(status)) return status;
+  BadImage bad{.position = static_cast<int>(position), .reason = status.reason()};
+  if (config_.on_error == OnError::kReplace) {
+    const auto substitutes = batch.substitutes_of(position);
+    for (const int64_t index : substitutes) {
+      const Status tried = make_sample(batch, position, index, maker, file, counters);
+      if (tried.ok()) bad.substitute = index;
+      if (tried.ok() || !is_bad_image(tried)) status = tried;
+      if (!is_bad_image(tried)) break;
+    }
+    if (is_bad_image(status)) {
+      return {status.code(), bad.reason + " (nor can any of " + std::to_string(substitutes.size()) +
+                                 " others that were tried in its place)"};
+    }
+    if (!status.ok()) return status;
+  }
+  WorkerCounters::add(counters.errors, 1);
+  std::lock_guard lock(mutex_);
+  batch.bad_images.push_back(std::move(bad));
+  return {};
+}
+
+// Makes a sample at a position of the batch: its own, or another in its place.
+Status Pool::make_sample(const Batch& batch, size_t position, int64_t sample, SampleMaker& maker,
+                         FileSource& file, WorkerCounters& counters) {
+  const auto index = static_cast<size_t>(sample);
+  const bool own = sample == batch.indices[position];
   const double* transform = batch.transform(position);
   uint8_t* destination = batch.slot.data() + position * config_.spec.layout.bytes();
   if (config_.array.data != nullptr) {
@@ -237,11 +270,11 @@ Status Pool::make_sample(const Batch& batch, size_t position, SampleMaker& maker
   Status status;
   CacheMiss miss;
   if (cached_.make(path, transform, destination, maker, counters, status, miss)) {
-    read_ahead_.skip(batch.files, position);
+    if (own) read_ahead_.skip(batch.files, position);
     return status;
   }
   Stopwatch watch;
-  status = read_ahead_.open(batch.files, position, path, file);
+  status = own ? read_ahead_.open(batch.files, position, path, file) : file.open(path);
   WorkerCounters::add(counters.read_ns, watch.lap());
   if (status.ok()) status = maker.make(file, transform, destination, counters);
   WorkerCounters::add(counters.bytes_read, file.bytes_read());

@@ -34,6 +34,10 @@ struct ArraySource {
   std::shared_ptr<void> owner;  // keeps `data` alive
 };
 
+// What becomes of a batch with an image that cannot be loaded: it fails, has an empty position, or
+// gets the first of the position's substitutes that can be loaded (and fails where none can).
+enum class OnError { kRaise, kDrop, kReplace };
+
 struct PoolConfig {
   PathTable paths;
   ArraySource array;  // instead of paths, when it has data
@@ -42,6 +46,7 @@ struct PoolConfig {
   int depth = 2;        // slots filling or ready at a time, at least 1
   Pinning pinning = Pinning::kOff;
   bool read_ahead = true;
+  OnError on_error = OnError::kRaise;
   std::shared_ptr<ImageCache> cache;  // null for none; see CachedSamples
   std::string cache_base;             // the folder that relative paths are meant from
 
@@ -54,6 +59,7 @@ struct Fetched {
   int size = 0;     // samples
   Status status;
   int64_t failed_index = -1;  // into the data set, when status is a sample's failure
+  std::vector<BadImage> bad_images;  // by position; not for OnError::kRaise
 };
 
 struct PoolStats {
@@ -81,9 +87,11 @@ class Pool : public std::enable_shared_from_this<Pool> {
   const PoolConfig& config() const { return config_; }
 
   // Queues a batch (at least one index, all within the data set) and returns its ticket.
-  // `transforms` holds SampleTransform::kColumns numbers per sample, or nothing. Throws
-  // std::system_error when not a single thread can be started.
-  uint64_t submit(std::vector<int64_t> indices, std::vector<double> transforms);
+  // `transforms` holds SampleTransform::kColumns numbers per sample, or nothing; `substitutes` as many
+  // indices for each, or nothing: what kReplace tries. Throws std::system_error when not a single
+  // thread can be started.
+  uint64_t submit(std::vector<int64_t> indices, std::vector<double> transforms,
+                  std::vector<int64_t> substitutes = {});
 
   // Waits up to `timeout` for a batch. True when `fetched` is filled and the ticket used up: with
   // the batch, its failure, kClosed, or kInvalid for an unknown ticket.
@@ -109,8 +117,10 @@ class Pool : public std::enable_shared_from_this<Pool> {
   std::shared_ptr<Batch> next_batch(std::unique_lock<std::mutex>& lock, WorkerCounters& counters);
   void fill(Batch& batch, std::optional<SampleMaker>& maker, FileSource& file,
             WorkerCounters& counters);
-  Status make_sample(const Batch& batch, size_t position, SampleMaker& maker, FileSource& file,
-                     WorkerCounters& counters);
+  Status make_position(Batch& batch, size_t position, SampleMaker& maker, FileSource& file,
+                       WorkerCounters& counters);
+  Status make_sample(const Batch& batch, size_t position, int64_t sample, SampleMaker& maker,
+                     FileSource& file, WorkerCounters& counters);
   void record_failure(Batch& batch, int position, Status status);
   void finish_positions(Batch& batch, int count);
   using Batches = std::map<uint64_t, std::shared_ptr<Batch>>;
