@@ -200,12 +200,15 @@ class BadImages:
 
     def _tell(self) -> None:
         """Warns of this pass's bad images, once."""
-        if self._told or not self._bad or self._on_error == "raise":
+        if self._told or self._on_error == "raise":
             return
-        self._told = True
-        first = next(iter(self._bad.values()))
+        dropped = self._on_error == "drop"
+        bad = [image for image in self._bad.values() if dropped or image.replaced_by is not None]
+        if not bad:
+            return
+        self._told, first = True, bad[0]
         warnings.warn(
-            f"epoch {self._epoch}: {len(self._bad)} of {self._samples} images could not be loaded "
+            f"epoch {self._epoch}: {len(bad)} of {self._samples} images could not be loaded "
             f"and {_DONE[self._on_error]}. The first one is {first.path!r}: {first.reason}. "
             "`errors` lists them all.",
             UserWarning,
