@@ -157,8 +157,10 @@ class ImageFolder {
   }
   std::shared_ptr<Pool> pool(int num_threads, int depth, std::shared_ptr<FakeCode> foreign,
                              std::shared_ptr<ImageCache> cache = nullptr,
-                             bool read_ahead = true) const {
+                             bool read_ahead = true,
+                             OnError on_error = OnError::kRaise) const {
     PoolConfig config;
+    config.on_error = on_error;
     config.cache = std::move(cache);
     config.read_ahead = read_ahead;
     for (const std::string& path : paths_) config.paths.add(path);
