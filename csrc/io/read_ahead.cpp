@@ -1,5 +1,6 @@
 #include "io/read_ahead.h"
 
+#include <sys/resource.h>
 #include <time.h>
 
 #include <algorithm>
@@ -27,6 +28,16 @@ std::chrono::nanoseconds thread_cpu_time() {
   return std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
 }
 
+// How often the calling thread has given up its processor to wait for something, not because others
+// had their turn; -1 where that is not known.
+long thread_rests() {
+#if defined(RUSAGE_THREAD)
+  rusage used = {};
+  if (::getrusage(RUSAGE_THREAD, &used) == 0) return used.ru_nvcsw;
+#endif
+  return -1;
+}
+
 }  // namespace
 
 bool read_ahead_allowed() {
@@ -34,9 +45,11 @@ bool read_ahead_allowed() {
   return asked == nullptr || std::strcmp(asked, "0") != 0;
 }
 
-ReadAhead::Watch::Watch() : begin(Clock::now()), cpu(thread_cpu_time()) {}
+ReadAhead::Watch::Watch()
+    : begin(Clock::now()), cpu(thread_cpu_time()), rests(thread_rests()) {}
 
 ReadAhead::Clock::duration ReadAhead::Watch::waited() const {
+  if (rests >= 0 && thread_rests() == rests) return {};  // others may have had the processor
   const Clock::duration worked = thread_cpu_time() - cpu;
   return Clock::now() - begin - worked;
 }

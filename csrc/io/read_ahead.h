@@ -44,7 +44,8 @@ class ReadAhead {
   static constexpr int kMaxFiles = 64;  // read or being read for workers that have not come yet
 
   // A read is slow when its thread waits so long in it. Time in which it copies, however much there
-  // is to copy, does not count: nobody else would do that sooner.
+  // is to copy, does not count: nobody else would do that sooner. Nor does time in which others have
+  // the processor.
   static constexpr std::chrono::microseconds kSlowRead{100};
 
   // `workers`: how many threads open files.
@@ -86,6 +87,7 @@ class ReadAhead {
     Clock::duration waited() const;
     Clock::time_point begin;
     Clock::duration cpu;
+    long rests;
   };
 
   enum class Stage : uint8_t { kExpected, kReading, kRead, kFailed, kDone };
