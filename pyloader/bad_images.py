@@ -24,23 +24,47 @@ _MOST_KEPT = 100_000
 _DONE = {"drop": "left their batches", "replace": "were replaced by others"}
 
 
-class BadImage(NamedTuple):
-    """An image that could not be loaded when its batch was delivered."""
-
+class _Record(NamedTuple):
     path: str
-    """Its file."""
-
     reason: str
-    """What was found, in a few plain words."""
-
     epoch: int
-    """The pass, counted from 0."""
+
+
+class BadImage(_Record):
+    """An image that could not be loaded when its batch was delivered: (path, reason, epoch).
+
+    Args:
+        path: Its file.
+        reason: What was found, in a few plain words.
+        epoch: The pass, counted from 0.
+        index: Its dataset index; an attribute only, not an element.
+        replaced_by: The dataset index of the sample that was delivered in its place, or None; an
+            attribute only.
+    """
 
     index: int  # type: ignore[assignment]
-    """Its dataset index."""
-
     replaced_by: int | None
-    """The dataset index of the sample that was delivered in its place, if any."""
+
+    def __new__(
+        cls, path: str, reason: str, epoch: int, index: int, replaced_by: int | None
+    ) -> BadImage:
+        self = super().__new__(cls, path, reason, epoch)
+        self.index = index
+        self.replaced_by = replaced_by
+        return self
+
+    def __repr__(self) -> str:
+        return (
+            f"BadImage(path={self.path!r}, reason={self.reason!r}, epoch={self.epoch}, "
+            f"index={self.index}, replaced_by={self.replaced_by})"
+        )
+
+    def __getnewargs__(self) -> tuple[Any, ...]:
+        return (*self, self.index, self.replaced_by)
+
+    def in_epoch(self, epoch: int) -> BadImage:
+        """The same in another pass."""
+        return BadImage(self.path, self.reason, epoch, self.index, self.replaced_by)
 
 
 class Settled(NamedTuple):
@@ -178,7 +202,7 @@ class BadImages:
             self._samples += len(planned.ids)
         for image in found:
             if image.index not in self._bad:
-                self._bad[image.index] = image._replace(epoch=self._epoch)
+                self._bad[image.index] = image.in_epoch(self._epoch)
                 self._kept.append(self._bad[image.index])
         if len(self._delivered) >= batches:
             self._tell()

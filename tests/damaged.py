@@ -10,6 +10,7 @@ from conftest import write_class_folders
 from numpy.typing import NDArray
 
 from pyloader import ImageDataGenerator
+from pyloader.bad_images import BadImage
 from pyloader.iterators import Iterator
 
 COUNTS = {"a": 13, "b": 9, "c": 15}
@@ -75,3 +76,8 @@ def assert_same(ours: Any, theirs: Any) -> None:
     for our, their in zip(ours, theirs, strict=True):
         for a, b in zip(our, their, strict=True):
             np.testing.assert_array_equal(a, b)
+
+
+def records(errors: list[BadImage]) -> list[tuple[Any, ...]]:
+    """All that is known of bad images, comparable."""
+    return [(*bad, bad.index, bad.replaced_by or -1) for bad in errors]

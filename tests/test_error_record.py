@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from damaged import (
     assert_same,
     flow,
     loops,
+    records,
     write_damaged,
 )
 
@@ -102,7 +104,7 @@ def test_a_resumed_run_goes_on_with_the_same_batches(folder: Path, on_error: str
         it.load_state_dict(state)
         rest = [(np.array(it.batch_indices), *batch) for batch in it.remaining()]
         assert_same(rest, whole[11:])
-        assert before + it.errors == errors
+        assert records(before + it.errors) == records(errors)
 
 
 def test_a_run_that_met_a_bad_image_goes_on_with_another_on_error(folder: Path) -> None:
@@ -139,3 +141,15 @@ def test_copies_know_what_to_do_and_start_with_a_clean_record(folder: Path) -> N
     assert copy.errors == []
     with pytest.warns(UserWarning, match="epoch 0"):
         assert_same(loops(copy), expected)
+
+
+def test_a_record_is_path_reason_and_epoch_and_knows_more(folder: Path) -> None:
+    with flow(folder, on_error="replace", shuffle=False) as it, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        list(it.epoch())
+    path, reason, epoch = it.errors[0]
+    assert (path, reason, epoch) == (it.filepaths[3], it.errors[0].reason, 0)
+    copy = pickle.loads(pickle.dumps(it.errors))
+    assert records(copy) == records(it.errors)
+    assert repr(copy[0]) == repr(it.errors[0])
+    assert "index=3" in repr(copy[0])
