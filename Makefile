@@ -35,8 +35,9 @@ sanitize:
 	tools/system_packages.sh $(PYTHON)
 	$(MAKE) -C tests/cpp
 
+# The source distribution and a wheel that carries libjpeg-turbo, tried out in an empty environment.
 wheel: $(VENV)/with-dev
-	$(BIN)/python -m build
+	tools/make_wheel.sh $(BIN)/python
 
 clean:
 	rm -rf build dist *.egg-info demo-data $(VENV) pyloader/*.so

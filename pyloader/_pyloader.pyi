@@ -172,4 +172,5 @@ def transform_image(
 
 def build_info() -> dict[str, Any]:
     """version, compiler, simd (level in use), simd_available, libjpeg_turbo (version linked at
-    build time), entropy (decoder in use: own or libjpeg), asserts (bool)."""
+    build time), libjpeg_file (the library in use), entropy (decoder in use: own or libjpeg),
+    asserts (bool)."""

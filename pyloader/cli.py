@@ -98,7 +98,7 @@ def _info() -> None:
         "pyloader": build["version"],
         "Python": platform.python_version(),
         "NumPy": np.__version__,
-        "libjpeg-turbo": build["libjpeg_turbo"],
+        "libjpeg-turbo": f"{build['libjpeg_turbo']}, in {build['libjpeg_file'] or 'this program'}",
         "entropy": build["entropy"],
         "compiler": build["compiler"],
         "SIMD": f"{build['simd']} (available: {build['simd_available']})",

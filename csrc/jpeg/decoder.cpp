@@ -102,6 +102,7 @@ bool looks_like_jpeg(std::span<const uint8_t> content) {
 #define PYLOADER_QUOTE(x) #x
 #define PYLOADER_STRING(x) PYLOADER_QUOTE(x)
 const char* libjpeg_turbo_version() { return PYLOADER_STRING(LIBJPEG_TURBO_VERSION); }
+const void* libjpeg_turbo_code() { return reinterpret_cast<const void*>(&jpeg_std_error); }
 
 JpegDecoder::JpegDecoder(SimdLevel level, EntropyDecoder entropy)
     : state_(std::make_unique<State>(level, entropy)) {}

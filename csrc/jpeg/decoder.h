@@ -20,6 +20,9 @@ bool looks_like_jpeg(std::span<const uint8_t> content);
 // The version of libjpeg-turbo this build was compiled with, such as "2.1.5".
 const char* libjpeg_turbo_version();
 
+// Some place within the libjpeg-turbo that this process runs.
+const void* libjpeg_turbo_code();
+
 enum class JpegPixels {
   kGray,          // 1 byte
   kPlanes,        // 1 byte in each of three rows: R, G, B

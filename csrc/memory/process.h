@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 namespace pyloader {
 
@@ -12,6 +13,9 @@ int process_id();
 // Tells the scheduler that the calling thread does bulk work: when it wakes up it does not push
 // aside the thread that runs, such as the consumer who woke it. Its share of the processor stays.
 void become_background_thread();
+
+// The file of the library or program that holds this code or data; "" where that is not known.
+std::string library_of(const void* address);
 
 // Processor time that the calling thread has used, in nanoseconds; 0 where that is not known.
 uint64_t thread_cpu_ns();
