@@ -28,6 +28,9 @@ of bytes above 1.5 million are not checked in their last few bytes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,7 +38,7 @@ from pyloader._formats import bmp, gif, png, ppm, tiff, webp
 from pyloader._formats.deep import DeepImage
 from pyloader._formats.raster import Raster, to_color_mode
 
-__all__ = ["DeepImage", "decode"]
+__all__ = ["DeepImage", "decode", "find_format", "read_size"]
 
 
 def decode(content: bytes, color_mode: str) -> NDArray[np.uint8] | DeepImage:
@@ -55,19 +58,62 @@ def decode(content: bytes, color_mode: str) -> NDArray[np.uint8] | DeepImage:
     return to_color_mode(_read(content), color_mode)
 
 
+def find_format(content: bytes) -> str | None:
+    """Tells of which format an image is, from its first bytes.
+
+    Args:
+        content: The file, or its first 16 bytes at least. Not a JPEG.
+
+    Returns:
+        "PNG", "BMP", "GIF", "PPM", "WebP" or "TIFF", each with its relatives; None when it is no
+        image that pyloader knows.
+    """
+    known = _find(content)
+    return None if known is None else known.name
+
+
+def read_size(content: bytes) -> tuple[int, int]:
+    """The size that an image's header states; nothing is decoded.
+
+    Args:
+        content: The file. Not a JPEG.
+
+    Returns:
+        (height, width) in pixels, before a TIFF is turned as its orientation says.
+
+    Raises:
+        ValueError: The content is no image that pyloader knows, or its header is damaged.
+    """
+    return _known(content).read_size(content)
+
+
 def _read(content: bytes) -> Raster:
-    if content.startswith(png.MAGIC):
-        return png.decode(content)
-    if content.startswith(bmp.MAGIC) or (
-        int.from_bytes(content[:4], "little") in bmp.DIB_HEADER_SIZES and len(content) > 4
-    ):
-        return bmp.decode(content)
-    if content.startswith(gif.MAGICS):
-        return gif.decode(content)
-    if ppm.accepts(content):
-        return ppm.decode(content)
-    if webp.accepts(content):
-        return webp.decode(content)
-    if content.startswith(tiff.PREFIXES):
-        return tiff.decode(content)
-    raise ValueError("not an image that pyloader knows")
+    return _known(content).decode(content)
+
+
+class _Format(NamedTuple):
+    name: str
+    accepts: Callable[[bytes], bool]
+    decode: Callable[[bytes], Raster]
+    read_size: Callable[[bytes], tuple[int, int]]
+
+
+_FORMATS = (
+    _Format("PNG", png.accepts, png.decode, png.read_size),
+    _Format("BMP", bmp.accepts, bmp.decode, bmp.read_size),
+    _Format("GIF", gif.accepts, gif.decode, gif.read_size),
+    _Format("PPM", ppm.accepts, ppm.decode, ppm.read_size),
+    _Format("WebP", webp.accepts, webp.decode, webp.read_size),
+    _Format("TIFF", tiff.accepts, tiff.decode, tiff.read_size),
+)
+
+
+def _find(content: bytes) -> _Format | None:
+    return next((known for known in _FORMATS if known.accepts(content)), None)
+
+
+def _known(content: bytes) -> _Format:
+    known = _find(content)
+    if known is None:
+        raise ValueError("not an image that pyloader knows")
+    return known

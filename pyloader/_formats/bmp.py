@@ -46,6 +46,12 @@ class _Header:
     end: int  # where the header and its masks end in the file
 
 
+def accepts(content: bytes) -> bool:
+    """True when the content starts like a BMP, or like a DIB."""
+    size = int.from_bytes(content[:4], "little")
+    return content.startswith(MAGIC) or (size in DIB_HEADER_SIZES and len(content) > 4)
+
+
 def decode(content: bytes) -> Raster:
     """Decodes a BMP, or a DIB when the content does not start with "BM".
 
@@ -69,6 +75,19 @@ def decode(content: bytes) -> Raster:
     if header.compression == _BITFIELDS:
         raise ValueError("the BMP's bit fields are unknown")
     return _decode_indices(content, header, offset)
+
+
+def read_size(content: bytes) -> tuple[int, int]:
+    """The size that a BMP's or DIB's header states.
+
+    Returns:
+        (height, width) in pixels.
+
+    Raises:
+        ValueError: There is no such header.
+    """
+    header = _read_header(content, 14 if content.startswith(MAGIC) else 0)
+    return header.height, header.width
 
 
 def _integer(content: bytes, place: int, size: int = 4) -> int:

@@ -40,6 +40,11 @@ class _Reader:
         return self.read(size[0]) if size and size[0] else None
 
 
+def accepts(content: bytes) -> bool:
+    """True when the content starts like a GIF."""
+    return content.startswith(MAGICS)
+
+
 def decode(content: bytes) -> Raster:
     """Decodes a GIF's first frame onto a canvas of its transparent colour, or of index 0.
 
@@ -70,6 +75,26 @@ def decode(content: bytes) -> Raster:
     if palette is None:
         return Raster("L", indices, None, transparency)
     return Raster("P", indices, make_palette(palette), transparency)
+
+
+def read_size(content: bytes) -> tuple[int, int]:
+    """The size of the canvas that a GIF's first frame is put on.
+
+    Returns:
+        (height, width) in pixels.
+
+    Raises:
+        ValueError: The file ends before it is known, or has no frame.
+    """
+    reader = _Reader(content)
+    screen = reader.exactly(13)
+    if screen[10] & 128:
+        _read_palette(reader, screen[10])
+    _skip_to_image(reader)
+    place = reader.exactly(8)
+    sides = (_pair(screen[6:]), _pair(place), _pair(place[4:]))
+    (width, height), (left, top), (columns, rows) = sides
+    return max(height, top + rows), max(width, left + columns)
 
 
 def _pair(data: bytes) -> tuple[int, int]:

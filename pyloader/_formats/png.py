@@ -9,6 +9,7 @@ narrow samples.
 from __future__ import annotations
 
 import contextlib
+import struct
 import zlib
 from typing import Any
 
@@ -39,6 +40,11 @@ _ADAM7 = (
 _LONGEST_SIDE = 1_000_000  # libpng's limit
 
 
+def accepts(content: bytes) -> bool:
+    """True when the content starts like a PNG."""
+    return content.startswith(MAGIC)
+
+
 def decode(content: bytes) -> Raster:
     """Decodes a PNG's default image, or the first frame of an animation.
 
@@ -64,6 +70,21 @@ def decode(content: bytes) -> Raster:
         make_palette(palette) if mode == "P" and palette is not None else None,
         chunks.transparency,
     )
+
+
+def read_size(content: bytes) -> tuple[int, int]:
+    """The size that the header states, where the header comes first, as it should.
+
+    Returns:
+        (height, width) in pixels.
+
+    Raises:
+        ValueError: The file starts otherwise.
+    """
+    if content[12:16] != b"IHDR" or len(content) < 24:
+        raise ValueError("the PNG does not start with its header")
+    width, height = struct.unpack_from(">II", content, 16)
+    return height, width
 
 
 def _read(chunks: Chunks, box: Box, rows: bytes) -> NDArray[Any]:

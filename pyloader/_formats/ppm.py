@@ -87,6 +87,21 @@ def decode(content: bytes) -> Raster:
     return Raster(mode, samples.reshape(shape))
 
 
+def read_size(content: bytes) -> tuple[int, int]:
+    """The size that the header states.
+
+    Returns:
+        (height, width) in pixels; nonsense where the header is nonsense.
+
+    Raises:
+        ValueError: The header is cut short or damaged.
+    """
+    header = _Header(content)
+    header.magic()
+    width, height = header.number(), header.number()
+    return height, width
+
+
 class _Header:
     """The words at the start of the file.
 

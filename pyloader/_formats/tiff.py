@@ -25,7 +25,7 @@ from pyloader._formats.tiff_layout import (
 )
 from pyloader._formats.tiff_unpack import DEFLATES, FAX, JPEG, LZMA, LZW, PACKBITS, Tags
 
-__all__ = ["PREFIXES", "decode"]
+__all__ = ["accepts", "decode", "read_size"]
 
 _WIDTH, _HEIGHT, _COMPRESSION, _ORIENTATION, _PREDICTOR, _COLOR_MAP = 256, 257, 259, 274, 317, 320
 _STRIP_OFFSETS, _ROWS_PER_STRIP, _STRIP_SIZES = 273, 278, 279
@@ -46,6 +46,11 @@ class _Block(NamedTuple):
     stride: int
     plane: int
     offset: int
+
+
+def accepts(content: bytes) -> bool:
+    """True when the content starts like a TIFF."""
+    return content.startswith(PREFIXES)
 
 
 def decode(content: bytes) -> Raster:
@@ -74,6 +79,22 @@ def decode(content: bytes) -> Raster:
     if mode == "YCbCr" and compression == JPEG:
         mode = "RGB"
     return Raster(mode, _turn(pixels, directory), palette)
+
+
+def read_size(content: bytes) -> tuple[int, int]:
+    """The size that the first image's tags state, before it is turned.
+
+    Args:
+        content: The whole file: the tags may stand at its end.
+
+    Returns:
+        (height, width) in pixels, 0 for what is not stated.
+
+    Raises:
+        ValueError: The tags cannot be read.
+    """
+    directory = Directory(content)
+    return directory.integer(_HEIGHT, 0), directory.integer(_WIDTH, 0)
 
 
 def _palette(directory: Directory) -> NDArray[np.uint8]:

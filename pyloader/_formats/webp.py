@@ -47,6 +47,19 @@ def decode(content: bytes) -> Raster:
     raise ValueError("the WebP is damaged: no frame in it")
 
 
+def read_size(content: bytes) -> tuple[int, int]:
+    """The size that the header states.
+
+    Returns:
+        (height, width) in pixels.
+
+    Raises:
+        ValueError: The header is damaged.
+    """
+    width, height = _size(content)
+    return height, width
+
+
 def _size(content: bytes) -> tuple[int, int]:
     kind, body = content[12:16], content[20:30]
     if kind == b"VP8 " and len(body) == 10 and body[3:6] == b"\x9d\x01\x2a":
