@@ -1,4 +1,4 @@
-"""The command line: `python -m pyloader info`, `bench DIR` and `run SCRIPT`."""
+"""The command line: `python -m pyloader info`, `bench DIR`, `check DIR` and `run SCRIPT`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pyloader import ImageDataGenerator
+from pyloader import ImageDataGenerator, check_command
 from pyloader._pyloader import build_info
 from pyloader.arguments import INTERPOLATIONS
 from pyloader.cores import usable_cores
@@ -29,8 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The words after the program's name; None (default): those of this process.
 
     Returns:
-        The exit status: 0 for success, 1 for a folder or an image that cannot be loaded, 2 for a
-        script that is not there. A script that runs ends as it likes.
+        The exit status: 0 for success, 1 for a folder or an image that cannot be loaded, or for
+        findings of `check`, 2 for a script or a folder to check that is not there, 130 for a check
+        that was interrupted. A script that runs ends as it likes.
     """
     parser = _make_parser()
     options = parser.parse_args(arguments)
@@ -39,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _info()
         elif options.command == "bench":
             _bench(options)
+        elif options.command == "check":
+            return check_command.run(options)
         elif options.command == "run":
             return _run(options)
         else:
@@ -72,6 +75,11 @@ def _make_parser() -> argparse.ArgumentParser:
     bench.add_argument("--dtype", default="float32", help="dtype of the batches (default: float32)")
     bench.add_argument("--threads", type=int, help="default: one for each usable core")
     bench.add_argument("--epochs", type=int, default=3, help="default: 3")
+    check_command.add_arguments(
+        commands.add_parser(
+            "check", help="lists unreadable, damaged, mislabelled and duplicate images of a folder"
+        )
+    )
     run = commands.add_parser(
         "run", help="runs a Keras script, old ones too, with pyloader in Keras' place"
     )
