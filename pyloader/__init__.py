@@ -9,7 +9,7 @@ from pyloader._pyloader import build_info
 from pyloader.array_iterator import NumpyArrayIterator
 from pyloader.dataframe_iterator import DataFrameIterator
 from pyloader.directory_iterator import DirectoryIterator
-from pyloader.errors import ImageError
+from pyloader.errors import ImageError, MemoryLimitError
 from pyloader.generator import ImageDataGenerator
 from pyloader.images import load_img
 
@@ -23,6 +23,7 @@ __all__ = [
     "DirectoryIterator",
     "ImageDataGenerator",
     "ImageError",
+    "MemoryLimitError",
     "NumpyArrayIterator",
     "__version__",
     "image_dataset_from_directory",

@@ -29,6 +29,10 @@ class SampleHooks(Protocol):
         caller of `wait`.
         """
 
+    def memory_needed(self, beginning: bytes, size: int) -> int:
+        """Bytes that `decode_other` takes for content of `size` bytes that begins like this; 0
+        where its beginning does not tell."""
+
     def finish(
         self,
         image: NDArray[np.float32],
@@ -94,6 +98,11 @@ class Loader:
         cache: Cache | None = None,  # without effect on arrays
         cache_base: bytes = b"",  # the folder that relative paths are meant from
         on_error: str = "raise",  # raise drop replace
+        max_pixels: int = 178_956_970,
+        max_scans: int = 500,
+        slot_room: int = 0,  # bytes of all batches, those in the users' hands too; 0: no bound
+        image_room: int = 0,  # bytes that decoding large images takes; 0: no bound
+        files_ahead: int = 64,  # windows of 1 MiB for reading ahead; 0: none
     ) -> None: ...
     def submit(
         self,
@@ -115,7 +124,8 @@ class Loader:
 
         Waits without the GIL. KeyboardInterrupt leaves the ticket valid; otherwise it is used up.
         Raises ImageError for the first bad sample of the batch (by position) that on_error does
-        not deal with, whatever a hook
+        not deal with, MemoryLimitError when the batches in the users' hands leave no room in
+        slot_room, whatever a hook
         raised, RuntimeError when the loader is closed or the ticket unknown.
         """
 
@@ -155,6 +165,8 @@ def load_image(
     interpolation: str,
     keep_aspect_ratio: bool,
     fidelity: str = "exact",
+    max_pixels: int = 178_956_970,
+    max_scans: int = 500,
 ) -> NDArray[np.uint8] | None:
     """One image, (H, W, C) uint8, on the calling thread; None when `hooks.decode_other` returned
     None (a deep image, which the caller decodes itself). Raises ImageError."""

@@ -23,12 +23,16 @@ class Caching:
         limit: Bytes at most; None for what is sane.
     """
 
+    memory: int
+    """Bytes of memory that it may take at most, where that is known."""
+
     native: _pyloader.Cache
     """What loaders take. A loader that is made anew finds the images of the last one in it."""
 
     def __init__(self, folder: str | None, limit: int | None) -> None:
         self._folder = folder
         self._warned = False
+        self.memory = 0 if folder is not None else limit or 0
         self.native = _pyloader.Cache(None if folder is None else os.fsencode(folder), limit or 0)
 
     def look(self) -> None:
@@ -58,12 +62,16 @@ class Caching:
         return state["bytes"], words
 
 
-def check_cache(cache: CacheSpec, cache_limit: int | str | None) -> Caching | None:
+def check_cache(
+    cache: CacheSpec, cache_limit: int | str | None, memory_limit: int | None = None
+) -> Caching | None:
     """Checks the arguments of those names.
 
     Args:
         cache: "memory", a folder, or None.
         cache_limit: Bytes, as a number or as text such as "2GB"; None: a sane bound.
+        memory_limit: Bytes that the loader may hold with its cache, which then takes half of them
+            in memory, if it has no limit of its own.
 
     Returns:
         What keeps the images; None for nothing.
@@ -84,7 +92,7 @@ def check_cache(cache: CacheSpec, cache_limit: int | str | None) -> Caching | No
     if not isinstance(folder, str) or not folder:
         raise ValueError(f'`cache` should be "memory", a folder or None. Received: {cache!r}')
     if cache == "memory":
-        return Caching(None, limit)
+        return Caching(None, limit or (memory_limit and memory_limit // 2))
     return Caching(os.path.abspath(folder), limit)  # noqa: PTH100
 
 

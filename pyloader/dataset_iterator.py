@@ -66,8 +66,8 @@ class ImageDataset(Iterator):
 
     Raises:
         TypeError: `num_threads` or `prefetch` is not an integer.
-        ValueError: `num_threads` or `prefetch` is less than 1, or `cache` is given together with
-            `pad_to_aspect_ratio`.
+        ValueError: `num_threads` or `prefetch` is less than 1, or `cache` or `memory_limit` is
+            given together with `pad_to_aspect_ratio`.
     """
 
     file_paths: list[str]
@@ -106,6 +106,8 @@ class ImageDataset(Iterator):
     ) -> None:
         if pad_to_aspect_ratio and cache is not None:
             raise ValueError("`cache` does not keep images of `pad_to_aspect_ratio=True`.")
+        if pad_to_aspect_ratio and memory_limit is not None:
+            raise ValueError("`memory_limit` is not kept with `pad_to_aspect_ratio=True`.")
         if batch_size is None and shard is not None:
             raise ValueError("`shard` divides batches: `batch_size` should not be None with it.")
         if batch_size is None and on_error == "drop":
@@ -198,6 +200,7 @@ class ImageDataset(Iterator):
         return LoaderSettings(
             height=self._image_size[0],
             width=self._image_size[1],
+            channels=CHANNELS[self._color_mode],
             color_mode=self._color_mode,
             interpolation=self._interpolation,
             keep_aspect_ratio=self._crop,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["ImageError", "attach_path"]
+__all__ = ["ImageError", "MemoryLimitError", "attach_path"]
 
 
 class ImageError(OSError):
@@ -35,6 +35,10 @@ class ImageError(OSError):
     def __reduce__(self) -> tuple[type[ImageError], tuple[str | None, str]]:
         """Pickles what the error was made from; OSError's own way would lose the reason."""
         return type(self), (self.path, self.reason)
+
+
+class MemoryLimitError(MemoryError):
+    """What is needed does not fit into the `memory_limit`; the message says who holds it."""
 
 
 def attach_path(error: BaseException, path: str | None) -> None:

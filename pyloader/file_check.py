@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, NamedTuple
 
-from pyloader.arguments import MAX_PIXELS
 from pyloader.errors import ImageError
 from pyloader.image_size import find_format, find_size
 from pyloader.images import load_img
@@ -141,10 +140,9 @@ class FileChecker:
             return _only("oversized", reason)
         per_pixel = _JPEG_PIXEL_BYTES if image_format == "JPEG" else _OTHER_PIXEL_BYTES
         with self._pixel_room.take(pixels * per_pixel):
-            refusal = _refusal(content)
+            refusal = _refusal(content, self._max_pixels)
         if refusal:
-            # Whatever is allowed here, `load_img` has its own limit.
-            return _only("oversized" if pixels > MAX_PIXELS else "damaged", refusal)
+            return _only("damaged", refusal)
         problems = []
         promised = _promised_format(path)
         if promised and promised != image_format:
@@ -189,10 +187,12 @@ def _read(file: IO[bytes], size: int) -> bytes:
     return file.read(size + 1)
 
 
-def _refusal(content: bytes) -> str | None:
+def _refusal(content: bytes, max_pixels: int) -> str | None:
     """Why `load_img` refuses the image; None for one that it loads."""
     try:
-        load_img(content, target_size=(1, 1))  # all of it is read, few pixels are made
+        load_img(
+            content, target_size=(1, 1), max_pixels=max_pixels
+        )  # all of it is read, few pixels are made
     except ImageError as error:
         return error.reason
     except MemoryError:

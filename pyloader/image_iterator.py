@@ -105,6 +105,7 @@ class ImageIterator(Revised, Iterator):
         return LoaderSettings(
             height=height,
             width=width,
+            channels=shape[0 if channels_first else 2],
             color_mode=color_mode,
             interpolation=interpolation,
             keep_aspect_ratio=keep_aspect_ratio,

@@ -12,7 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyloader._pyloader import load_image
-from pyloader.arguments import CHANNELS, check_fidelity, check_interpolation, check_target_size
+from pyloader.arguments import (
+    CHANNELS,
+    MAX_PIXELS,
+    MAX_SCANS,
+    check_fidelity,
+    check_interpolation,
+    check_limit,
+    check_target_size,
+)
 from pyloader.errors import ImageError
 from pyloader.sample_hooks import SampleHooks
 
@@ -27,6 +35,8 @@ def load_img(
     keep_aspect_ratio: bool = False,
     *,
     fidelity: str = "exact",
+    max_pixels: int = MAX_PIXELS,
+    max_scans: int = MAX_SCANS,
 ) -> NDArray[Any]:
     """Loads one image, with the pixels that Keras' `load_img` gives, as an array.
 
@@ -42,6 +52,9 @@ def load_img(
             colour conversion. Against Pillow, over photographs: mean PSNR 48 dB at least, mean
             absolute error 0.6 levels of 255 at most. "nearest" and images whose size stays are
             exact anyway.
+        max_pixels: Pixels at most; a larger image is refused before memory is taken for it. Default
+            178,956,970, as in Pillow.
+        max_scans: Scans of a JPEG at most; more are refused. Default 500.
 
     Returns:
         (height, width, channels) uint8, channels 3, 4 or 1 by colour mode; the array is yours.
@@ -65,6 +78,7 @@ def load_img(
         raise TypeError(f"path should be path-like or io.BytesIO, not {type(source)}")
     if color_mode not in CHANNELS:
         raise ValueError('color_mode must be "grayscale", "rgb", or "rgba"')
+    max_pixels = check_limit("max_pixels", max_pixels)
     height, width = 0, 0
     if target_size is not None:
         height, width = check_target_size(tuple(target_size))
@@ -72,17 +86,20 @@ def load_img(
     image = load_image(
         content,
         is_path,
-        SampleHooks(color_mode=color_mode),
+        SampleHooks(color_mode=color_mode, max_pixels=max_pixels),
         color_mode=color_mode,
         height=height,
         width=width,
         interpolation=interpolation,
         keep_aspect_ratio=bool(keep_aspect_ratio),
         fidelity=check_fidelity(fidelity),
+        max_pixels=max_pixels,
+        max_scans=check_limit("max_scans", max_scans),
     )
     if image is not None:
         return image
-    return _load_deep(content, is_path, height, width, interpolation, bool(keep_aspect_ratio))
+    crop = bool(keep_aspect_ratio)
+    return _load_deep(content, is_path, height, width, interpolation, crop, max_pixels)
 
 
 def _load_deep(
@@ -92,6 +109,7 @@ def _load_deep(
     width: int,
     interpolation: str,
     keep_aspect_ratio: bool,
+    max_pixels: int,
 ) -> NDArray[Any]:
     """A grayscale image of more than 8 bits, (H, W, 1) uint16 or int32."""
     from pyloader import other_formats  # brings in OpenCV, which only such files need
@@ -99,7 +117,7 @@ def _load_deep(
     path = os.fsdecode(content) if is_path else None
     try:
         encoded = content if path is None else Path(path).read_bytes()
-        image = other_formats.decode(encoded, "grayscale")
+        image = other_formats.decode(encoded, "grayscale", max_pixels)
         if isinstance(image, np.ndarray):
             raise ImageError(path, "the file changed while it was read")
         values = (

@@ -32,7 +32,7 @@ from pyloader.order import Cursor
 from pyloader.passes import Passes
 from pyloader.positions import Position
 from pyloader.sharded import Sharded
-from pyloader.shards import ShardSpec, next_number
+from pyloader.shards import ALONE, Shard, ShardSpec, next_number
 from pyloader.stats import Stats, make_stats
 
 __all__ = ["Iterator"]
@@ -150,6 +150,8 @@ class Iterator(KerasLook, Passes, Sharded):
         self._deliveries = Deliveries()
         self._bad_images = BadImages(on_error)
         self._after_fork()
+        if memory_limit is not None and shard is None:
+            self._settings_for(ALONE)  # refuses a limit that is too little at once
         lifecycle.track(self)
 
     @property
@@ -272,6 +274,7 @@ class Iterator(KerasLook, Passes, Sharded):
             batch_seconds=list(self._deliveries.batch_seconds),
             pinning=self._options.pinning,
             cache=self._options.cache,
+            memory=lookahead.settings.memory if lookahead is not None else None,
         )
 
     def close(self) -> None:
@@ -330,13 +333,8 @@ class Iterator(KerasLook, Passes, Sharded):
         lookahead = self._lookahead
         if lookahead is not None and key == self._key and lookahead.source is source:
             return lookahead
-        num_threads = self._options.num_threads or usable_cores()
         shard = self._find_shard()
-        depth = self._options.prefetch or loading.automatic_depth(
-            num_threads, shard.largest(self._cursor.batch_size)
-        )
-        settings, drawing = self._loader_settings(num_threads, depth), self._drawing()
-        settings = self._options.apply(settings)
+        settings, drawing = self._settings_for(shard), self._drawing()
         if lookahead is not None and lookahead.settings == settings and lookahead.source is source:
             lookahead.redraw(drawing)
             self._key = key
@@ -351,6 +349,13 @@ class Iterator(KerasLook, Passes, Sharded):
         if self._closed:  # by another thread, too early to meet this loader
             lookahead.close()
         return lookahead
+
+    def _settings_for(self, shard: Shard) -> LoaderSettings:
+        """What a loader of some part of every batch needs to know, with the options."""
+        rows = shard.largest(self._cursor.batch_size)
+        num_threads = self._options.num_threads or usable_cores()
+        depth = self._options.prefetch or loading.automatic_depth(num_threads, rows)
+        return self._options.apply(self._loader_settings(num_threads, depth), rows)
 
     def _deliver(self, lookahead: Lookahead, planned: PlannedBatch) -> Any:
         """Waits for a batch and moves on. A batch that fails is passed over, as in Keras."""

@@ -14,6 +14,7 @@ from pyloader import _pyloader
 from pyloader.arguments import CHANNELS, MAX_PIXELS, MAX_SCANS
 from pyloader.array_loader import ArrayLoader
 from pyloader.custom import CustomTransforms
+from pyloader.memory import MemoryPlan
 from pyloader.sample_hooks import SampleHooks
 from pyloader.standardization import Standardization
 from pyloader.transforms import is_native
@@ -69,6 +70,8 @@ class LoaderSettings(NamedTuple):
 
     height: int
     width: int
+    channels: int
+    """Of the batch's images."""
     color_mode: str
     interpolation: str
     keep_aspect_ratio: bool
@@ -91,7 +94,8 @@ class LoaderSettings(NamedTuple):
     cache: _pyloader.Cache | None = None
     """Where resized images are kept."""
     on_error: str = "raise"
-    memory_limit: int | None = None
+    memory: MemoryPlan | None = None
+    """Who may hold how much memory; None: no limit."""
     max_pixels: int = MAX_PIXELS
     max_scans: int = MAX_SCANS
 
@@ -141,6 +145,7 @@ def make_loader(settings: LoaderSettings, source: Source) -> Loader:
         has_finish=has_finish,
         native_transform=native_transform,
         transform=settings.own_transform,
+        max_pixels=settings.max_pixels,
     )
     if isinstance(source, np.ndarray) and source.dtype != np.float32:
         return ArrayLoader(source, hooks)
@@ -170,7 +175,17 @@ def make_loader(settings: LoaderSettings, source: Source) -> Loader:
         cache=settings.cache,
         cache_base=os.fsencode(Path.cwd()),
         on_error=settings.on_error,
+        max_pixels=settings.max_pixels,
+        max_scans=settings.max_scans,
+        **_rooms(settings.memory),
     )
+
+
+def _rooms(plan: MemoryPlan | None) -> dict[str, int]:
+    """The plan as the native loader takes it."""
+    if plan is None:
+        return {}
+    return {"slot_room": plan.slots, "image_room": plan.images, "files_ahead": plan.files_ahead}
 
 
 def _statistics(

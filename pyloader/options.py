@@ -17,6 +17,7 @@ from pyloader.arguments import (
 )
 from pyloader.caching import CacheSpec, Caching, check_cache, native_of
 from pyloader.loading import LoaderSettings, check_pin_memory
+from pyloader.memory import plan_memory
 from pyloader.shards import ShardSpec
 
 __all__ = ["Options", "check_options"]
@@ -37,21 +38,38 @@ class Options(NamedTuple):
     max_pixels: int
     max_scans: int
 
-    def apply(self, settings: LoaderSettings) -> LoaderSettings:
+    def apply(self, settings: LoaderSettings, rows: int) -> LoaderSettings:
         """Tells a loader of the options that concern it.
 
         Args:
             settings: What is known about the images.
+            rows: Rows of a batch.
 
         Returns:
             The settings with the options.
+
+        Raises:
+            MemoryLimitError: The `memory_limit` is too little for such batches.
         """
+        plan = None
+        if self.memory_limit is not None:
+            threads = settings.num_threads
+            values = settings.height * settings.width * settings.channels
+            plan = plan_memory(
+                self.memory_limit,
+                rows * values * settings.dtype.itemsize,
+                values,
+                threads,
+                threads if self.num_threads else 1,
+                self.cache.memory if self.cache else 0,
+            )
+            settings = settings._replace(num_threads=plan.num_threads)
         return settings._replace(
             fidelity=self.fidelity,
             pinning=self.pinning,
             cache=native_of(self.cache),
             on_error=self.on_error,
-            memory_limit=self.memory_limit,
+            memory=plan,
             max_pixels=self.max_pixels,
             max_scans=self.max_scans,
         )
@@ -87,6 +105,7 @@ def check_options(
         TypeError: A value of the wrong type.
         ValueError: A value that is not among the possible ones.
     """
+    memory = check_bytes("memory_limit", memory_limit)
     return Options(
         num_threads=check_count("num_threads", num_threads),
         prefetch=check_count("prefetch", prefetch),
@@ -94,9 +113,9 @@ def check_options(
         last_batch=check_last_batch(last_batch, n, batch_size),
         fidelity=check_fidelity(fidelity),
         pinning=check_pin_memory(pin_memory),
-        cache=check_cache(cache, cache_limit),
+        cache=check_cache(cache, cache_limit, memory),
         on_error=check_on_error(on_error),
-        memory_limit=check_bytes("memory_limit", memory_limit),
+        memory_limit=memory,
         max_pixels=check_limit("max_pixels", max_pixels),
         max_scans=check_limit("max_scans", max_scans),
     )

@@ -36,17 +36,28 @@ from numpy.typing import NDArray
 
 from pyloader._formats import bmp, gif, png, ppm, tiff, webp
 from pyloader._formats.deep import DeepImage
-from pyloader._formats.raster import Raster, to_color_mode
+from pyloader._formats.raster import Raster, at_most, to_color_mode
+from pyloader.arguments import MAX_PIXELS
 
-__all__ = ["DeepImage", "decode", "find_format", "read_size"]
+__all__ = ["DeepImage", "decode", "find_format", "memory_needed", "read_size"]
 
 
-def decode(content: bytes, color_mode: str) -> NDArray[np.uint8] | DeepImage:
+_BYTES_PER_PIXEL = 16
+"""What decoding takes: rows, samples, colours, and copies between them."""
+
+_COPIES = 4
+"""How often the file's content is in memory meanwhile."""
+
+
+def decode(
+    content: bytes, color_mode: str, max_pixels: int = MAX_PIXELS
+) -> NDArray[np.uint8] | DeepImage:
     """Decodes an encoded image at its natural size.
 
     Args:
         content: The file; its type is found from its first bytes. Not a JPEG.
         color_mode: "grayscale", "rgb" or "rgba".
+        max_pixels: More pixels are refused before memory is taken for them. Default as in Pillow.
 
     Returns:
         (H, W, C) uint8, C-contiguous, C = 1, 3 or 4. For "grayscale" and gray images deeper than
@@ -55,7 +66,31 @@ def decode(content: bytes, color_mode: str) -> NDArray[np.uint8] | DeepImage:
     Raises:
         ValueError: The content is no image that pyloader knows, or a damaged one.
     """
-    return to_color_mode(_read(content), color_mode)
+    with at_most(max_pixels):
+        return to_color_mode(_read(content), color_mode)
+
+
+def memory_needed(beginning: bytes, size: int, max_pixels: int = MAX_PIXELS) -> int:
+    """How much memory `decode` takes, at most.
+
+    Args:
+        beginning: The file's first bytes, or all of them.
+        size: All of its bytes.
+        max_pixels: As for `decode`, which refuses more.
+
+    Returns:
+        Bytes; 0 where the image's size stands further behind.
+    """
+    pixels = 0
+    if _find(beginning) is not None:
+        try:
+            height, width = read_size(beginning)
+        except ValueError:
+            if len(beginning) < size:
+                return 0
+        else:
+            pixels = max(0, min(height * width, max_pixels))
+    return _COPIES * size + _BYTES_PER_PIXEL * pixels
 
 
 def find_format(content: bytes) -> str | None:

@@ -193,7 +193,14 @@ class PaddingLoader:
         top, left, height, width = fitted_place(
             read_image_size(path), (settings.height, settings.width)
         )
-        image = load_img(path, settings.color_mode, (height, width), settings.interpolation)
+        image = load_img(
+            path,
+            settings.color_mode,
+            (height, width),
+            settings.interpolation,
+            max_pixels=settings.max_pixels,
+            max_scans=settings.max_scans,
+        )
         place[top : top + height, left : left + width] = image
 
 

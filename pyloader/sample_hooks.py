@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pyloader.arguments import MAX_PIXELS
 from pyloader.standardization import Standardization
 from pyloader.transforms import apply_row
 
@@ -35,6 +36,7 @@ class SampleHooks:
         has_finish: Whether every sample must pass through `finish`.
         native_transform: Whether the core transforms the images that it passes to `finish`.
         transform: Transforms an image by its row; None: as `transforms.apply_row` does.
+        max_pixels: Pixels of an image at most.
     """
 
     has_finish: bool
@@ -58,6 +60,7 @@ class SampleHooks:
         has_finish: bool = False,
         native_transform: bool = True,
         transform: Callable[[NDArray[Any], NDArray[np.float64]], Any] | None = None,
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
         self.has_finish = has_finish
         self.native_transform = native_transform
@@ -71,6 +74,7 @@ class SampleHooks:
         self._fill_mode = fill_mode
         self._cval = cval
         self._order = order
+        self._max_pixels = max_pixels
         self._transform = transform or self._apply_row
 
     def decode_other(
@@ -96,7 +100,7 @@ class SampleHooks:
         from pyloader import other_formats  # brings in OpenCV, which only such files need
 
         try:
-            image = other_formats.decode(content, self._color_mode)
+            image = other_formats.decode(content, self._color_mode, self._max_pixels)
             if isinstance(image, np.ndarray):
                 return image
             if out is None:
@@ -110,6 +114,20 @@ class SampleHooks:
             resized = np.ascontiguousarray(resized.transpose(2, 0, 1))
         self.finish(resized, out, transform)
         return None
+
+    def memory_needed(self, beginning: bytes, size: int) -> int:
+        """What `decode_other` takes for some content.
+
+        Args:
+            beginning: The content's first bytes, as many as there are at hand.
+            size: All of its bytes.
+
+        Returns:
+            Bytes, at most; 0 where the beginning does not tell.
+        """
+        from pyloader import other_formats
+
+        return other_formats.memory_needed(beginning, size, self._max_pixels)
 
     def finish(
         self,

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 
 from pyloader.caching import Caching
 from pyloader.diagnosis import limit_of
+from pyloader.memory import MemoryPlan
 
 __all__ = ["Stats", "make_stats"]
 
@@ -71,6 +72,12 @@ class Stats:
     """Batch buffers behind arrays that are alive."""
     slot_bytes: int
     """Bytes held by all batch buffers."""
+    memory_limit: int
+    """Bytes that the loader may hold in all; 0 for no limit."""
+    slot_limit: int
+    """Of these, what all batch buffers may take."""
+    image_limit: int
+    """Of these, what is kept for images that take much while they are decoded."""
     slots_registered: int
     """Batch buffers that are page-locked by CUDA's runtime."""
     slots_locked: int
@@ -174,6 +181,10 @@ class Stats:
         if self.cache:
             found = f"{self.cache_hits} hits, {self.cache_misses} misses"
             rows.append(("cache", f"{found}, {self.cache_bytes / 1e6:.1f} MB in {self.cache}"))
+        if self.memory_limit:
+            parts = [self.memory_limit, self.slot_limit, self.image_limit]
+            whole, slots, images = (f"{part / 1e6:.0f} MB" for part in parts)
+            rows.append(("memory limit", f"{whole}: {slots} for slots, {images} for large images"))
         rows.append(("limit", limit_of(self)))
         width = max(len(name) for name, _ in rows)
         return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
@@ -188,6 +199,7 @@ def make_stats(
     batch_seconds: Sequence[float] = (),
     pinning: str = "off",
     cache: Caching | None = None,
+    memory: MemoryPlan | None = None,
 ) -> Stats:
     """Makes a snapshot.
 
@@ -199,6 +211,7 @@ def make_stats(
         batch_seconds: Times from request to batch of the last batches.
         pinning: What was asked for; see `Stats`.
         cache: Where images are kept.
+        memory: Who may hold how much memory.
 
     Returns:
         The snapshot.
@@ -234,6 +247,9 @@ def make_stats(
         slots=count("slots"),
         slots_leased=count("slots_leased"),
         slot_bytes=count("slot_bytes"),
+        memory_limit=memory.limit if memory else 0,
+        slot_limit=memory.slots if memory else 0,
+        image_limit=memory.images if memory else 0,
         slots_registered=count("slots_registered"),
         slots_locked=count("slots_locked"),
         pinning=pinning,

@@ -13,6 +13,7 @@ enum class StatusCode {
   kBadImage,      // the content is not an image that can be decoded, or is damaged
   kTooLarge,      // the header asks for more pixels than the limit
   kOutOfMemory,   // an allocation failed
+  kMemoryLimit,   // the user's own bound on memory is reached
   kForeign,       // code of the user's side failed; `cause` holds its exception
   kClosed,        // the loader was closed while the caller waited
   kInvalid,       // the request itself is wrong (an unknown ticket)

@@ -100,6 +100,17 @@ Status PythonCode::decode_other(std::span<const uint8_t> content, uint8_t* desti
   }
 }
 
+uint64_t PythonCode::memory_needed(std::span<const uint8_t> beginning, uint64_t size) {
+  if (python_is_finalizing()) return 0;
+  py::gil_scoped_acquire gil;
+  try {
+    const py::bytes bytes(reinterpret_cast<const char*>(beginning.data()), beginning.size());
+    return hooks_.attr("memory_needed")(bytes, size).cast<uint64_t>();
+  } catch (py::error_already_set&) {
+    return size;  // decoding will tell what is wrong
+  }
+}
+
 Status PythonCode::finish(const float* image, uint8_t* destination, const double* transform) {
   if (python_is_finalizing()) return finalizing();
   py::gil_scoped_acquire gil;

@@ -16,6 +16,7 @@ class PythonCode final : public ForeignCode {
 
   Status decode_other(std::span<const uint8_t> content, uint8_t* destination,
                       const double* transform, OtherImage& image) override;
+  uint64_t memory_needed(std::span<const uint8_t> beginning, uint64_t size) override;
   bool has_finish() const override { return has_finish_; }
   bool wants_transformed() const override { return native_transform_; }
   Status finish(const float* image, uint8_t* destination, const double* transform) override;

@@ -1,4 +1,5 @@
 // Loader: the pool and the ring, with Python's words around them.
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -197,7 +198,8 @@ std::unique_ptr<Loader> make_loader(
     bool samplewise_center, bool samplewise_std, const py::object& mean, const py::object& std,
     const std::string& pinning, const std::string& fidelity,
     const std::shared_ptr<CachePlace>& cache, const py::bytes& cache_base,
-    const std::string& on_error) {
+    const std::string& on_error, int64_t max_pixels, int max_scans, uint64_t slot_room,
+    uint64_t image_room, int files_ahead) {
   if (num_threads < 1 || depth < 1) throw py::value_error("num_threads and depth must be > 0");
   if (store_table.ndim() != 1 || store_table.shape(0) != 256 || store_table.itemsize() > 16 ||
       (store_table.flags() & py::array::c_style) == 0) {
@@ -224,6 +226,7 @@ std::unique_ptr<Loader> make_loader(
   spec.filter = parse_filter(interpolation);
   spec.keep_aspect_ratio = keep_aspect_ratio;
   spec.fidelity = parse_fidelity(fidelity);
+  spec.limits = {.pixels = max_pixels, .scans = max_scans};
   spec.target = target_of(dtype);
   spec.augment = {.fill_mode = parse_fill_mode(fill_mode),
                   .cval = cval,
@@ -237,7 +240,10 @@ std::unique_ptr<Loader> make_loader(
   config.num_threads = num_threads;
   config.depth = depth;
   config.pinning = parse_pinning(pinning);
-  config.read_ahead = read_ahead_allowed();
+  config.slot_room = slot_room;
+  config.image_room = image_room;
+  config.read_ahead = read_ahead_allowed() && files_ahead > 0;
+  config.files_ahead = std::max(files_ahead, 1);
   config.on_error = parse_on_error(on_error);
   if (cache != nullptr && array.is_none()) {
     config.cache = cache->open(cache_format(spec));
@@ -260,7 +266,10 @@ void register_loader(py::module_& module) {
            py::arg("samplewise_std") = false, py::arg("mean") = py::none(),
            py::arg("std") = py::none(), py::arg("pinning") = "off",
            py::arg("fidelity") = "exact", py::arg("cache") = py::none(),
-           py::arg("cache_base") = py::bytes(), py::arg("on_error") = "raise")
+           py::arg("cache_base") = py::bytes(), py::arg("on_error") = "raise",
+           py::arg("max_pixels") = ImageLimits().pixels, py::arg("max_scans") = ImageLimits().scans,
+           py::arg("slot_room") = 0, py::arg("image_room") = 0,
+           py::arg("files_ahead") = ReadAhead::kMaxFiles)
       .def("submit", &Loader::submit, py::arg("indices"), py::arg("transforms") = py::none(),
            py::arg("substitutes") = py::none())
       .def("wait", &Loader::wait, py::arg("ticket"))

@@ -152,7 +152,7 @@ void ReadAhead::close() {
 
 int ReadAhead::wanted() const {
   std::lock_guard lock(mutex_);
-  return active_ ? kMaxFiles : 0;
+  return active_ ? most_files_ : 0;
 }
 
 ReadAheadCounts ReadAhead::counts() const {
@@ -215,7 +215,7 @@ bool ReadAhead::next_expected(uint64_t& group, size_t& position) {
   return false;
 }
 
-bool ReadAhead::has_window() const { return !free_.empty() || sources_ < kMaxFiles; }
+bool ReadAhead::has_window() const { return !free_.empty() || sources_ < most_files_; }
 
 // A window to read into, after `has_window`; null when there is no memory for it.
 std::unique_ptr<FileSource> ReadAhead::take_source() {
@@ -285,7 +285,7 @@ void ReadAhead::judge_read_ahead(const Watch& watch, Clock::duration waited) {
 // A few threads more, as far as the system has them.
 void ReadAhead::start_threads() {
   try {
-    for (int i = 0; i < kThreadsAtOnce && threads_.size() < size_t{kMaxFiles}; ++i) {
+    for (int i = 0; i < kThreadsAtOnce && threads_.size() < static_cast<size_t>(most_files_); ++i) {
       threads_.emplace_back([this] { read(); });
     }
   } catch (const std::system_error&) {

@@ -48,8 +48,9 @@ class ReadAhead {
   // the processor.
   static constexpr std::chrono::microseconds kSlowRead{100};
 
-  // `workers`: how many threads open files.
-  explicit ReadAhead(int workers) : workers_(workers) {}
+  // `workers`: how many threads open files. `most_files`: at least 1; each takes a window.
+  explicit ReadAhead(int workers, int most_files = kMaxFiles)
+      : workers_(workers), most_files_(most_files) {}
   ~ReadAhead() { close(); }
   ReadAhead(const ReadAhead&) = delete;
   ReadAhead& operator=(const ReadAhead&) = delete;
@@ -129,6 +130,7 @@ class ReadAhead {
   void forget_locked();
 
   const int workers_;
+  const int most_files_;
   mutable std::mutex mutex_;
   std::condition_variable readable_;  // for readers: a file to read and a window for it, or stop
   // All guarded by mutex_.

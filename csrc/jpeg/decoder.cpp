@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "jpeg/libjpeg.h"
+#include "jpeg/memory_needed.h"
 #include "jpeg/plane_reader.h"
 
 #if !defined(LIBJPEG_TURBO_VERSION)
@@ -17,29 +18,17 @@ namespace {
 
 constexpr int kBandRows = 16;
 
-// Coefficients of this many bytes are held only for files that can fill them.
-constexpr uint64_t kUnquestionedCoefficients = uint64_t{64} << 20;
-
 Status truncated(const ByteSource& source) {
   if (Status status = source.status(); !status.ok()) return status;
   return {StatusCode::kBadImage, "the file is truncated"};
 }
 
-Status damaged(const LibjpegErrors& errors) {
-  return {StatusCode::kBadImage, std::string("damaged JPEG data: ") + errors.message};
-}
-
-// Progressive and multi-scan files make libjpeg hold every coefficient. A complete one spends at
-// least a bit on every block; a header that promises far more than its file has is an attack.
-bool promises_too_much(const jpeg_decompress_struct& info, uint64_t file_bytes) {
-  const bool multi_scan =
-      info.progressive_mode || info.comps_in_scan < info.num_components;
-  if (!multi_scan) return false;
-  uint64_t blocks = 0;
-  for (int c = 0; c < info.num_components; ++c) {
-    blocks += uint64_t{info.comp_info[c].width_in_blocks} * info.comp_info[c].height_in_blocks;
+Status damaged(const LibjpegErrors& errors, const ImageLimits& limits) {
+  if (errors.too_many_scans) {
+    return {StatusCode::kTooLarge, "it has more than " + std::to_string(limits.scans) +
+                                       " scans, the limit (max_scans)"};
   }
-  return blocks * DCTSIZE2 * sizeof(JCOEF) > kUnquestionedCoefficients && file_bytes < blocks / 8;
+  return {StatusCode::kBadImage, std::string("damaged JPEG data: ") + errors.message};
 }
 
 // What the planes' memory depends on.
@@ -64,10 +53,12 @@ struct JpegDecoder::State {
       : entropy(wanted_entropy), planes(level), scan(level) {}
 
   const EntropyDecoder entropy;
+  ImageLimits limits;
 
   jpeg_decompress_struct info = {};
   LibjpegErrors errors = {};
   LibjpegSource source = {};
+  ScanLimit scan_limit = {};
   bool created = false;
   bool started = false;
   Frame frame;
@@ -117,6 +108,12 @@ void JpegDecoder::close() {
   s.scanlines.shrink_to(kKeptScratch);
 }
 
+void JpegDecoder::limit(const ImageLimits& limits) { state_->limits = limits; }
+
+uint64_t JpegDecoder::memory_needed() const {
+  return pyloader::memory_needed(state_->info);
+}
+
 Status JpegDecoder::open(ByteSource& source, JpegHeader& header) {
   close();
   state_->planes.want({}, {});
@@ -132,13 +129,14 @@ Status JpegDecoder::State::read_header(ByteSource& bytes, JpegHeader& header) {
   auto step = [&] {
     jpeg_create_decompress(&info);
     created = true;
+    limit_scans(scan_limit, limits.scans, info);
     init_source(source, bytes);
     info.src = &source.manager;
     do {
       result = jpeg_read_header(&info, FALSE);
     } while (result == JPEG_HEADER_TABLES_ONLY);
   };
-  if (!guarded(errors, step)) return damaged(errors);
+  if (!guarded(errors, step)) return damaged(errors, limits);
   if (result == JPEG_SUSPENDED) return truncated(bytes);
   header.size = {static_cast<int>(info.image_width), static_cast<int>(info.image_height)};
   return {};
@@ -147,9 +145,9 @@ Status JpegDecoder::State::read_header(ByteSource& bytes, JpegHeader& header) {
 Status JpegDecoder::State::choose_output(const ByteSource& bytes, JpegHeader& header) {
   const std::string size =
       std::to_string(info.image_width) + " x " + std::to_string(info.image_height);
-  if (int64_t{header.size.width} * header.size.height > kMaxPixels) {
+  if (int64_t{header.size.width} * header.size.height > limits.pixels) {
     return {StatusCode::kTooLarge, "its " + size + " pixels exceed the limit of " +
-                                       std::to_string(kMaxPixels)};
+                                       std::to_string(limits.pixels) + " (max_pixels)"};
   }
   if (promises_too_much(info, bytes.size())) {
     return {StatusCode::kBadImage, "it holds far too little data for its " + size + " pixels"};
@@ -215,7 +213,7 @@ Status JpegDecoder::State::start() {
 Status JpegDecoder::State::start_libjpeg() {
   bool enough = false;
   auto step = [&] { enough = jpeg_start_decompress(&info) != FALSE; };
-  if (!guarded(errors, step)) return damaged(errors);
+  if (!guarded(errors, step)) return damaged(errors, limits);
   if (!enough) return truncated(*source.bytes);
   started = true;
   return {};
@@ -266,7 +264,7 @@ Status JpegDecoder::State::read_group(bool samples) {
   }
   bool progress = false;
   auto step = [&] { progress = planes.read_planes(info); };
-  if (!guarded(errors, step)) return damaged(errors);
+  if (!guarded(errors, step)) return damaged(errors, limits);
   if (!progress) return truncated(*source.bytes);
   return {};
 }
@@ -291,7 +289,7 @@ Status JpegDecoder::State::read_scanlines() {
       count += static_cast<int>(got);
     }
   };
-  if (!guarded(errors, step)) return damaged(errors);
+  if (!guarded(errors, step)) return damaged(errors, limits);
   if (!progress) return truncated(*source.bytes);
   rows.assign(scanline_rows.begin(), scanline_rows.begin() + count);
   return {};
@@ -376,7 +374,7 @@ Status JpegDecoder::finish() {
   }
   // A file that ends right after its last row is accepted: the result is not looked at.
   auto step = [&] { (void)jpeg_finish_decompress(&s.info); };
-  if (!guarded(s.errors, step)) return damaged(s.errors);
+  if (!guarded(s.errors, step)) return damaged(s.errors, s.limits);
   return {};
 }
 

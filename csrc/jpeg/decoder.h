@@ -9,6 +9,7 @@
 
 #include "base/byte_source.h"
 #include "base/cpu.h"
+#include "base/limits.h"
 #include "base/pixels.h"
 #include "base/status.h"
 
@@ -72,6 +73,10 @@ const char* entropy_decoder_name(EntropyDecoder decoder);
 class JpegDecoder {
  public:
   explicit JpegDecoder(SimdLevel level, EntropyDecoder entropy = entropy_decoder());
+
+  // For all files from the next one on.
+  void limit(const ImageLimits& limits);
+
   ~JpegDecoder();
   JpegDecoder(const JpegDecoder&) = delete;
   JpegDecoder& operator=(const JpegDecoder&) = delete;
@@ -79,6 +84,9 @@ class JpegDecoder {
   // Reads the header. `source` must stay until `close`. Hostile sizes end here, before memory is
   // taken for them.
   Status open(ByteSource& source, JpegHeader& header);
+
+  // Bytes that decoding the open file takes at most, besides what its rows are made into.
+  uint64_t memory_needed() const;
 
   // Names the rows that are wanted, a byte each (0: not wanted); they must outlive the file. Rows
   // that are not wanted may come as null. Without a call, all are wanted. Where the file

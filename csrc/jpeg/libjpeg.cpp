@@ -11,6 +11,14 @@ void on_error(j_common_ptr info) {
 
 void on_message(j_common_ptr, int) {}
 
+void on_progress(j_common_ptr info) {
+  const auto* limit = reinterpret_cast<ScanLimit*>(info->progress);
+  if (reinterpret_cast<j_decompress_ptr>(info)->input_scan_number <= limit->most) return;
+  auto* errors = reinterpret_cast<LibjpegErrors*>(info->err);
+  errors->too_many_scans = true;
+  std::longjmp(errors->wall, 1);
+}
+
 void take_window(LibjpegSource& source) {
   const auto window = source.bytes->window();
   source.manager.next_input_byte = window.data();
@@ -48,7 +56,15 @@ jpeg_error_mgr* init_errors(LibjpegErrors& errors) {
   errors.manager.error_exit = on_error;
   errors.manager.emit_message = on_message;
   errors.message[0] = '\0';
+  errors.too_many_scans = false;
   return &errors.manager;
+}
+
+void limit_scans(ScanLimit& limit, int most, jpeg_decompress_struct& info) {
+  limit.manager = {};
+  limit.manager.progress_monitor = on_progress;
+  limit.most = most;
+  info.progress = &limit.manager;
 }
 
 void init_source(LibjpegSource& source, ByteSource& bytes) {

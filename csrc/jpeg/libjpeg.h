@@ -22,7 +22,17 @@ struct LibjpegErrors {
   jpeg_error_mgr manager;  // first, so that libjpeg's pointer is ours
   std::jmp_buf wall;
   char message[JMSG_LENGTH_MAX];
+  bool too_many_scans;
 };
+
+// Counts scans while libjpeg reads them.
+struct ScanLimit {
+  jpeg_progress_mgr manager;  // first, as above
+  int most;
+};
+
+// Has libjpeg give up, with `too_many_scans`, after more scans than `most`.
+void limit_scans(ScanLimit& limit, int most, jpeg_decompress_struct& info);
 
 // Sets up error handling that prints nothing and never exits. Warnings are ignored, as in Pillow.
 jpeg_error_mgr* init_errors(LibjpegErrors& errors);

@@ -28,6 +28,10 @@ class ForeignCode {
   virtual Status decode_other(std::span<const uint8_t> content, uint8_t* destination,
                               const double* transform, OtherImage& image) = 0;
 
+  // Bytes that decoding content of `size` bytes that begins like this takes, at most; 0 where its
+  // beginning does not tell.
+  virtual uint64_t memory_needed(std::span<const uint8_t> beginning, uint64_t size) = 0;
+
   // Whether samples pass through `finish` instead of being stored by the core.
   virtual bool has_finish() const = 0;
 

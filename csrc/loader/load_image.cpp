@@ -17,6 +17,7 @@ Status load_image(std::span<const uint8_t> content, const ImageRequest& request,
   OtherImage image;
   if (is_jpeg) {
     JpegDecoder decoder(simd_level());
+    decoder.limit(request.limits);
     JpegHeader header;
     if (Status status = decoder.open(source, header); !status.ok()) return status;
     natural = header.size;
@@ -33,6 +34,7 @@ Status load_image(std::span<const uint8_t> content, const ImageRequest& request,
   spec.filter = request.filter;
   spec.keep_aspect_ratio = request.keep_aspect_ratio;
   spec.fidelity = request.fidelity;
+  spec.limits = request.limits;
   SampleMaker maker(spec, foreign, simd_level());
   uint8_t* destination = allocate(spec.layout.size);
   if (!is_jpeg) return maker.make_from_image(image, nullptr, destination);

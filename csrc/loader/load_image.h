@@ -5,6 +5,7 @@
 #include <functional>
 #include <span>
 
+#include "base/limits.h"
 #include "base/pixels.h"
 #include "base/status.h"
 #include "image/axis_plan.h"
@@ -18,6 +19,7 @@ struct ImageRequest {
   Filter filter = Filter::kNearest;
   bool keep_aspect_ratio = false;
   Fidelity fidelity = Fidelity::kExact;
+  ImageLimits limits;
 };
 
 // Decodes encoded `content` into memory that `allocate` gives for the final size: rows of packed

@@ -13,9 +13,11 @@ namespace pyloader {
 Pool::Pool(PoolConfig config, std::shared_ptr<ForeignCode> foreign)
     : config_(std::move(config)),
       foreign_(std::move(foreign)),
-      ring_(std::make_shared<Ring>(config_.depth, config_.pinning)),
+      work_(std::make_shared<std::condition_variable>()),
+      ring_(std::make_shared<Ring>(config_.depth, config_.pinning, config_.slot_room, work_)),
       cached_(config_.cache, config_.cache_base),
-      read_ahead_(config_.num_threads) {
+      large_images_(config_.image_room),
+      read_ahead_(config_.num_threads, config_.files_ahead) {
   for (int i = 0; i < config_.num_threads; ++i) {
     counters_.push_back(std::make_unique<WorkerCounters>());
   }
@@ -58,7 +60,7 @@ uint64_t Pool::submit(std::vector<int64_t> indices, std::vector<double> transfor
   unfetched_.emplace(ticket, std::move(batch));
   const bool startable = ring_->has_room();
   lock.unlock();
-  if (startable) work_.notify_one();
+  if (startable) work_->notify_one();
   return ticket;
 }
 
@@ -71,7 +73,15 @@ bool Pool::fetch(uint64_t ticket, std::chrono::milliseconds timeout, Fetched& fe
   };
   const bool done = ready_.wait_for(lock, timeout, settled);
   wait_ns_.fetch_add(now_ns() - start, std::memory_order_relaxed);  // a counter orders nothing
-  if (!done) return false;
+  if (!done && config_.slot_room != 0) {
+    const auto starving = unfetched_.find(ticket);
+    if (!give_up(*starving->second)) {
+      work_->notify_one();  // a slot may have come back unnoticed
+      return false;
+    }
+  } else if (!done) {
+    return false;
+  }
 
   const auto found = unfetched_.find(ticket);
   if (stop_) {
@@ -100,7 +110,7 @@ bool Pool::fetch(uint64_t ticket, std::chrono::milliseconds timeout, Fetched& fe
   }
   const bool more = !queue_.empty();
   lock.unlock();
-  if (more) work_.notify_one();  // a place in the ring came free
+  if (more) work_->notify_one();  // a place in the ring came free
   return true;
 }
 
@@ -121,7 +131,7 @@ Pool::Batches Pool::cancel_locked() {
     if (batch->remaining.fetch_sub(unclaimed) == unclaimed) batch->slot.release();
   }
   ready_.notify_all();
-  work_.notify_all();
+  work_->notify_all();
   return std::exchange(unfetched_, {});
 }
 
@@ -153,16 +163,41 @@ bool Pool::closed() const {
 // A slot for the batch, if it has none yet. False while the ring is full.
 bool Pool::open_slot(Batch& batch) {
   if (batch.slot || !batch.failure.ok()) return true;
-  bool out_of_memory = false;
-  const size_t bytes = config_.spec.layout.bytes() * batch.indices.size();
-  batch.slot = ring_->acquire(bytes, out_of_memory);
-  if (out_of_memory) {
+  NoSlot why = NoSlot::kNone;
+  const size_t bytes = bytes_of(batch);
+  batch.slot = ring_->acquire(bytes, why);
+  if (why == NoSlot::kMemory) {
     // Without a slot there is nothing to fill: every position is skipped and the batch fails.
     batch.first_failure.store(-1);
     batch.failure = {StatusCode::kOutOfMemory,
                      "no memory for a batch of " + std::to_string(bytes) + " bytes"};
   }
-  return static_cast<bool>(batch.slot) || out_of_memory;
+  return static_cast<bool>(batch.slot) || why == NoSlot::kMemory;
+}
+
+size_t Pool::bytes_of(const Batch& batch) const {
+  return config_.spec.layout.bytes() * batch.indices.size();
+}
+
+// Ends a batch that somebody waits for and that will never have a slot: nothing is under way, and
+// the batches in the users' hands leave no room for it.
+bool Pool::give_up(Batch& batch) {
+  const RingCounts counts = ring_->counts();
+  const size_t bytes = bytes_of(batch);
+  if (batch.slot || counts.busy > 0) return false;
+  if (counts.leased_bytes + bytes <= config_.slot_room) return false;
+  const auto in_mb = [](uint64_t amount) {
+    return std::to_string((amount + 99'999) / 1'000'000) + "." +
+           std::to_string((amount + 99'999) / 100'000 % 10) + " MB";
+  };
+  batch.failure = {StatusCode::kMemoryLimit,
+                   "memory_limit leaves " + in_mb(config_.slot_room) + " for batches, " +
+                       std::to_string(counts.leased) + " that were delivered and are still in use " +
+                       "hold " + in_mb(counts.leased_bytes) + ", and the next one needs " +
+                       in_mb(bytes) + ". Let go of some, or raise memory_limit"};
+  batch.first_failure.store(-1);
+  batch.next.store(batch.size());  // no worker begins it
+  return true;
 }
 
 // The oldest batch with positions to claim, or null to stop. Waits; time spent is idle time.
@@ -177,7 +212,7 @@ std::shared_ptr<Batch> Pool::next_batch(std::unique_lock<std::mutex>& lock,
     if (!queue_.empty() && open_slot(*queue_.front())) return queue_.front();
     const uint64_t start = now_ns();
     ++idle_workers_;
-    work_.wait(lock);
+    work_->wait(lock);
     --idle_workers_;
     WorkerCounters::add(counters.idle_ns, now_ns() - start);
   }
@@ -191,7 +226,7 @@ void Pool::work(WorkerCounters& counters) {
   while (std::shared_ptr<Batch> batch = next_batch(lock, counters)) {
     const bool work_for_others = idle_workers_ > 0 && (batch->size() > 1 || queue_.size() > 1);
     lock.unlock();
-    if (work_for_others) work_.notify_one();  // Note [waking]
+    if (work_for_others) work_->notify_one();  // Note [waking]
     fill(*batch, maker, file, counters);
     batch.reset();  // what it holds dies without the lock
     lock.lock();
@@ -206,7 +241,7 @@ void Pool::fill(Batch& batch, std::optional<SampleMaker>& maker, FileSource& fil
       Status status;
       try {
         if (!maker) {
-          maker.emplace(config_.spec, *foreign_, simd_level());
+          maker.emplace(config_.spec, *foreign_, simd_level(), &large_images_);
           maker->keep_resized(cached_.in_use());
         }
         status = make_position(batch, static_cast<size_t>(position), *maker, file, counters);
@@ -296,7 +331,7 @@ void Pool::finish_positions(Batch& batch, int count) {
   batch.complete = true;
   if (batch.cancelled) {
     batch.slot.release();
-    work_.notify_all();
+    work_->notify_all();
   }
   ready_.notify_all();
 }

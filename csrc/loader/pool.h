@@ -23,6 +23,7 @@
 #include "loader/cached_samples.h"
 #include "loader/path_table.h"
 #include "loader/sample_maker.h"
+#include "memory/large_images.h"
 #include "ring/ring.h"
 
 namespace pyloader {
@@ -47,6 +48,10 @@ struct PoolConfig {
   Pinning pinning = Pinning::kOff;
   bool read_ahead = true;
   OnError on_error = OnError::kRaise;
+  // Bytes, 0 for no bound: of all slots, the users' too; and of what is taken to decode large images.
+  uint64_t slot_room = 0;
+  uint64_t image_room = 0;
+  int files_ahead = ReadAhead::kMaxFiles;
   std::shared_ptr<ImageCache> cache;  // null for none; see CachedSamples
   std::string cache_base;             // the folder that relative paths are meant from
 
@@ -127,17 +132,21 @@ class Pool : public std::enable_shared_from_this<Pool> {
   // Returns what it forgot, to be dropped without the lock.
   [[nodiscard]] Batches cancel_locked();
   bool open_slot(Batch& batch);
+  size_t bytes_of(const Batch& batch) const;
+  bool give_up(Batch& batch);
 
   const PoolConfig config_;
   const std::shared_ptr<ForeignCode> foreign_;
+  // For workers: a batch to fill, a place in the ring, stop.
+  const std::shared_ptr<std::condition_variable> work_;
   const std::shared_ptr<Ring> ring_;
   const CachedSamples cached_;
+  LargeImages large_images_;
   std::vector<std::unique_ptr<WorkerCounters>> counters_;  // fixed after construction
   std::atomic<uint64_t> wait_ns_{0};
   ReadAhead read_ahead_;
 
   mutable std::mutex mutex_;
-  std::condition_variable work_;   // for workers: a batch to fill, a place in the ring, stop
   std::condition_variable ready_;  // for callers: a batch is complete, gone, or stop
   // All guarded by mutex_.
   std::vector<std::thread> threads_;

@@ -16,12 +16,6 @@ SampleLayout float_layout(SampleLayout layout) {
   return layout;
 }
 
-SampleLayout packed_layout(SampleLayout layout) {
-  layout.item_size = 1;
-  layout.channels_first = false;
-  return layout;
-}
-
 StoreTable make_float_table() {
   std::vector<float> values(256);
   for (size_t i = 0; i < 256; ++i) values[i] = static_cast<float>(i);
@@ -44,34 +38,12 @@ RowForm form_of(JpegPixels pixels) {
 
 }  // namespace
 
-void Unpremultiplier::begin(int width, RowSink& next) {
-  width_ = width;
-  next_ = &next;
-  row_.resize(static_cast<size_t>(width) * 4 + kRowSlack);
-}
-
-void Unpremultiplier::accept(int y, const uint8_t* row) {
-  unpremultiply(row, row_.data(), width_);
-  next_->accept(y, row_.data());
-}
-
-PixelKeeper::PixelKeeper(const SampleLayout& layout, SimdLevel level)
-    : layout_(packed_layout(layout)), store_(layout_, table_, level) {}
-
-void PixelKeeper::begin(int channels, bool premultiplied, RowSink& next) {
-  store_.begin(memory(), channels, premultiplied);
-  next_ = &next;
-}
-
-void PixelKeeper::accept(int y, const uint8_t* row) {
-  store_.accept(y, row);
-  next_->accept(y, row);
-}
-
-SampleMaker::SampleMaker(const SampleSpec& spec, ForeignCode& foreign, SimdLevel level)
+SampleMaker::SampleMaker(const SampleSpec& spec, ForeignCode& foreign, SimdLevel level,
+                         LargeImages* large_images)
     : spec_(spec),
       foreign_(foreign),
       kernels_(image_kernels(level)),
+      large_images_(large_images),
       float_table_(make_float_table()),
       decoder_(level),
       resizer_(level),
@@ -82,7 +54,21 @@ SampleMaker::SampleMaker(const SampleSpec& spec, ForeignCode& foreign, SimdLevel
       augmenter_(spec.layout, spec.augment, spec.target, level),
       float_augmenter_(float_layout(spec.layout), warp_only_, FloatTarget::kFloat32, level),
       keeper_(spec.layout, level) {
+  decoder_.limit(spec.limits);
   if (foreign.has_finish()) float_image_.resize(spec.layout.values());
+}
+
+// Waits until this image may take so much. See Note [large images].
+Status SampleMaker::take_memory(uint64_t bytes) {
+  if (large_images_ == nullptr) return {};
+  if (!large_images_->fits(bytes)) {
+    const auto in_mb = [](uint64_t amount) { return std::to_string((amount + 999'999) / 1'000'000); };
+    return {StatusCode::kTooLarge, "decoding it takes " + in_mb(bytes) +
+                                       " MB, and memory_limit leaves " +
+                                       in_mb(large_images_->room()) + " MB for large images"};
+  }
+  hold_ = large_images_->take(bytes);
+  return {};
 }
 
 // Which steps the sample's transform and the statistics ask the core for.
@@ -110,9 +96,12 @@ Status SampleMaker::make(ByteSource& source, const double* transform, uint8_t* d
     WorkerCounters::add(own ? counters.jpegs_own : counters.jpegs_libjpeg, 1);
     decoder_.close();
     trim();
+    hold_.give_back();
     return status;
   }
-  return make_other(source, destination, counters);
+  Status status = make_other(source, destination, counters);
+  hold_.give_back();
+  return status;
 }
 
 ResizeRequest SampleMaker::request_for(Size source) const {
@@ -219,6 +208,7 @@ Status SampleMaker::make_jpeg(ByteSource& source, uint8_t* destination,
   Stopwatch watch;
   JpegHeader header;
   if (Status status = decoder_.open(source, header); !status.ok()) return status;
+  if (Status status = take_memory(decoder_.memory_needed()); !status.ok()) return status;
   const bool to_gray = spec_.layout.channels == 1;
   const ResizeRequest request = request_for(header.size);
   if (spec_.fidelity == Fidelity::kFast && PlaneResizer::suits(header, request)) {
@@ -304,10 +294,31 @@ void SampleMaker::push_jpeg_rows(const RowBand& band, JpegPixels pixels, int wid
   resizer_.push(converted_rows_.data(), band.count);
 }
 
+// Where only the end of a file tells how large its image is, it is read twice: who waits for memory
+// holds none.
+Status SampleMaker::take_memory_for_other(ByteSource& source) {
+  constexpr uint64_t kCopies = 4;
+  if (uint64_t bytes = foreign_.memory_needed(source.window(), source.size()); bytes != 0) {
+    return take_memory(bytes);
+  }
+  if (Status status = take_memory(kCopies * source.size()); !status.ok()) return status;
+  if (Status status = read_all(source, kMaxOtherFile, content_); !status.ok()) return status;
+  const uint64_t bytes = foreign_.memory_needed(content_, content_.size());
+  std::vector<uint8_t>().swap(content_);
+  hold_.give_back();
+  if (Status status = take_memory(bytes); !status.ok()) return status;
+  if (source.rewind()) return {};
+  if (Status status = source.status(); !status.ok()) return status;
+  return {StatusCode::kReadFailed, "it could not be read a second time"};
+}
+
 Status SampleMaker::make_other(ByteSource& source, uint8_t* destination,
                                WorkerCounters& counters) {
   Stopwatch watch;
   content_.clear();
+  if (large_images_ != nullptr && large_images_->bounded()) {
+    if (Status status = take_memory_for_other(source); !status.ok()) return status;
+  }
   if (Status status = read_all(source, kMaxOtherFile, content_); !status.ok()) return status;
   WorkerCounters::add(counters.read_ns, watch.lap());
   OtherImage image;

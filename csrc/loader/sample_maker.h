@@ -8,6 +8,7 @@
 #include "augment/augmenter.h"
 #include "augment/transform.h"
 #include "base/byte_source.h"
+#include "base/limits.h"
 #include "image/resize_plan.h"
 #include "image/row_resizer.h"
 #include "image/sample_store.h"
@@ -15,6 +16,8 @@
 #include "loader/counters.h"
 #include "loader/foreign_code.h"
 #include "loader/plane_resizer.h"
+#include "loader/row_filters.h"
+#include "memory/large_images.h"
 
 namespace pyloader {
 
@@ -25,41 +28,9 @@ struct SampleSpec {
   Filter filter = Filter::kNearest;
   bool keep_aspect_ratio = false;
   Fidelity fidelity = Fidelity::kExact;
+  ImageLimits limits;
   AugmentSpec augment;  // of samples that have a transform, or are standardised
   FloatTarget target = FloatTarget::kUint8;  // the batch's dtype, where floats are stored
-};
-
-// Rows of RGBA multiplied by alpha, divided again on their way to another sink.
-class Unpremultiplier final : public RowSink {
- public:
-  void begin(int width, RowSink& next);
-  void accept(int y, const uint8_t* row) override;
-
- private:
-  int width_ = 0;
-  RowSink* next_ = nullptr;
-  std::vector<uint8_t> row_;
-};
-
-// Rows on their way to a sink, kept as packed pixels besides.
-class PixelKeeper final : public RowSink {
- public:
-  // Images have the size and the channels of `layout`.
-  PixelKeeper(const SampleLayout& layout, SimdLevel level);
-
-  // Memory for the pixels of one image, with kRowSlack bytes behind them. Throws std::bad_alloc.
-  uint8_t* memory() { return pixels_.require(layout_.bytes() + kRowSlack); }
-
-  // Starts an image: arguments as for SampleStore.
-  void begin(int channels, bool premultiplied, RowSink& next);
-  void accept(int y, const uint8_t* row) override;
-
- private:
-  const SampleLayout layout_;
-  const StoreTable table_ = StoreTable::identity();
-  SampleStore store_;
-  Scratch pixels_;
-  RowSink* next_ = nullptr;
 };
 
 // A resized image as packed bytes with the channels of the batch's layout, and kRowSlack bytes
@@ -72,8 +43,9 @@ struct ResizedImage {
 // One per worker, one thread. All scratch lives here and is reused.
 class SampleMaker {
  public:
-  // `spec` and `foreign` must outlive it.
-  SampleMaker(const SampleSpec& spec, ForeignCode& foreign, SimdLevel level);
+  // `spec`, `foreign` and `large_images`, where many images' memory is counted, must outlive it.
+  SampleMaker(const SampleSpec& spec, ForeignCode& foreign, SimdLevel level,
+              LargeImages* large_images = nullptr);
 
   // Decodes, resizes, augments and stores one image at `destination` (spec.layout.bytes() bytes).
   // `transform` is a row of SampleTransform::kColumns numbers, or null for none. On failure the
@@ -108,6 +80,8 @@ class SampleMaker {
                           WorkerCounters& counters);
 
  private:
+  Status take_memory(uint64_t bytes);
+  Status take_memory_for_other(ByteSource& source);
   Status make_jpeg(ByteSource& source, uint8_t* destination, WorkerCounters& counters);
   Status make_other(ByteSource& source, uint8_t* destination, WorkerCounters& counters);
   Status make_decoded(const OtherImage& image, uint8_t* destination);
@@ -125,6 +99,8 @@ class SampleMaker {
   const SampleSpec& spec_;
   ForeignCode& foreign_;
   const ImageKernels& kernels_;
+  LargeImages* const large_images_;
+  LargeImages::Hold hold_;  // of the present image
   const StoreTable float_table_;  // for samples on their way to `finish`
   AxisPlanCache plans_;
   ResizePlan plan_;

@@ -1,6 +1,9 @@
 #include "memory/process.h"
 
 #include <dlfcn.h>
+#if defined(__linux__)
+#include <malloc.h>
+#endif
 #include <pthread.h>
 #include <sched.h>
 #include <time.h>
@@ -23,6 +26,12 @@ uint64_t thread_cpu_ns() {
   if (::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used) != 0) return 0;
 #endif
   return static_cast<uint64_t>(used.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(used.tv_nsec);
+}
+
+void return_free_memory() {
+#if defined(__GLIBC__)
+  (void)::malloc_trim(0);
+#endif
 }
 
 std::string library_of(const void* address) {

@@ -14,6 +14,9 @@ int process_id();
 // aside the thread that runs, such as the consumer who woke it. Its share of the processor stays.
 void become_background_thread();
 
+// Has the heap return its free pages to the system, where it knows how to.
+void return_free_memory();
+
 // The file of the library or program that holds this code or data; "" where that is not known.
 std::string library_of(const void* address);
 

@@ -17,7 +17,7 @@ SlotHandle& SlotHandle::operator=(SlotHandle&& other) noexcept {
 }
 
 void SlotHandle::lease() {
-  if (ring_ && !leased_) ring_->lease_one();
+  if (ring_ && !leased_) ring_->lease_one(buffer_.size());
   leased_ = true;
 }
 
@@ -28,17 +28,26 @@ void SlotHandle::release() {
   leased_ = false;
 }
 
-Ring::Ring(int depth, Pinning pinning)
-    : depth_(depth), pinning_(pinning), owner_(process_id()) {
+Ring::Ring(int depth, Pinning pinning, uint64_t room,
+           std::shared_ptr<std::condition_variable> returned)
+    : depth_(depth),
+      pinning_(pinning),
+      room_(room),
+      returned_(std::move(returned)),
+      owner_(process_id()) {
   free_.reserve(static_cast<size_t>(depth) + 2);  // giving a slot back allocates nothing
 }
 
-SlotHandle Ring::acquire(size_t bytes, bool& out_of_memory) {
-  out_of_memory = false;
+SlotHandle Ring::acquire(size_t bytes, NoSlot& why) {
+  why = NoSlot::kNone;
   SlotHandle handle;
+  std::vector<HostBuffer> surplus;  // freed without the lock
   {
     std::lock_guard lock(mutex_);
-    if (counts_.busy == depth_) return handle;
+    if (counts_.busy == depth_) {
+      why = NoSlot::kDepth;
+      return handle;
+    }
     // Slots are of one size but for a user who changed the batch size: the first that fits.
     const auto fits = [bytes](const HostBuffer& buffer) { return buffer.size() >= bytes; };
     const auto found = std::find_if(free_.begin(), free_.end(), fits);
@@ -48,16 +57,31 @@ SlotHandle Ring::acquire(size_t bytes, bool& out_of_memory) {
     } else if (!free_.empty()) {
       // None fits: make room for one that does.
       count_slot(free_.back(), -1);
+      surplus.push_back(std::move(free_.back()));
       free_.pop_back();
     }
+    if (handle.buffer_.data() == nullptr && room_ != 0) {
+      while (counts_.bytes + promised_ + bytes > room_ && !free_.empty()) {
+        count_slot(free_.back(), -1);
+        surplus.push_back(std::move(free_.back()));
+        free_.pop_back();
+      }
+      if (counts_.bytes + promised_ + bytes > room_) {
+        why = NoSlot::kRoom;
+        return handle;
+      }
+    }
+    if (handle.buffer_.data() == nullptr) promised_ += bytes;
     ++counts_.busy;  // holds the place while memory is taken without the lock
   }
   const bool fresh = handle.buffer_.data() == nullptr;
+  surplus.clear();  // before more is taken
   if (fresh) handle.buffer_ = HostBuffer::allocate(bytes, pinning_);
-  out_of_memory = handle.buffer_.data() == nullptr;
 
   std::lock_guard lock(mutex_);
-  if (out_of_memory) {
+  if (fresh) promised_ -= bytes;
+  if (handle.buffer_.data() == nullptr) {
+    why = NoSlot::kMemory;
     --counts_.busy;
     return SlotHandle();
   }
@@ -66,10 +90,11 @@ SlotHandle Ring::acquire(size_t bytes, bool& out_of_memory) {
   return handle;
 }
 
-void Ring::lease_one() {
+void Ring::lease_one(uint64_t bytes) {
   std::lock_guard lock(mutex_);
   --counts_.busy;
   ++counts_.leased;
+  counts_.leased_bytes += bytes;
 }
 
 void Ring::take_back(HostBuffer buffer, bool leased) {
@@ -77,15 +102,19 @@ void Ring::take_back(HostBuffer buffer, bool leased) {
   // use for the slot anyway.
   if (process_id() != owner_) return;
   HostBuffer surplus;  // freed without the lock
-  std::lock_guard lock(mutex_);
-  --(leased ? counts_.leased : counts_.busy);
-  // A steady loop needs the busy slots and two in the user's hands: this batch and the last one.
-  if (static_cast<int>(free_.size()) + counts_.busy < depth_ + 2) {
-    free_.push_back(std::move(buffer));
-  } else {
-    count_slot(buffer, -1);
-    surplus = std::move(buffer);
+  {
+    std::lock_guard lock(mutex_);
+    --(leased ? counts_.leased : counts_.busy);
+    if (leased) counts_.leased_bytes -= buffer.size();
+    // A steady loop needs the busy slots and two in the user's hands: this batch and the last one.
+    if (static_cast<int>(free_.size()) + counts_.busy < depth_ + 2) {
+      free_.push_back(std::move(buffer));
+    } else {
+      count_slot(buffer, -1);
+      surplus = std::move(buffer);
+    }
   }
+  if (leased && room_ != 0 && returned_) returned_->notify_one();
 }
 
 void Ring::count_slot(const HostBuffer& buffer, int by) {

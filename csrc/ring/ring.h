@@ -5,6 +5,7 @@
 // batch overwritten or waits for itself.
 #pragma once
 
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -20,9 +21,13 @@ struct RingCounts {
   int busy = 0;        // filling or ready
   int leased = 0;      // in the users' hands
   uint64_t bytes = 0;  // held by all slots
+  uint64_t leased_bytes = 0;  // by those in the users' hands
   int locked = 0;      // slots locked by the system
   int registered = 0;  // slots registered with CUDA
 };
+
+// Why there is no slot to be had.
+enum class NoSlot { kNone, kDepth, kRoom, kMemory };
 
 class Ring;
 
@@ -52,11 +57,14 @@ class SlotHandle {
 // Create with std::make_shared: handles keep their ring alive. Any thread.
 class Ring : public std::enable_shared_from_this<Ring> {
  public:
-  explicit Ring(int depth, Pinning pinning = Pinning::kOff);
+  // `room`: bytes that all slots together may take, the users' too; 0: no bound. `returned` is
+  // notified when a user's slot comes back and there is a bound.
+  explicit Ring(int depth, Pinning pinning = Pinning::kOff, uint64_t room = 0,
+                std::shared_ptr<std::condition_variable> returned = nullptr);
 
-  // free -> filling: a slot of at least `bytes`. An empty handle while `depth` slots are busy;
-  // `out_of_memory` tells the other reason for one.
-  SlotHandle acquire(size_t bytes, bool& out_of_memory);
+  // free -> filling: a slot of at least `bytes`. An empty handle while `depth` slots are busy, when
+  // there is no room for it beside the slots in use, or when the system has no memory; `why` tells.
+  SlotHandle acquire(size_t bytes, NoSlot& why);
 
   // Whether `acquire` would find a place.
   bool has_room() const;
@@ -66,15 +74,18 @@ class Ring : public std::enable_shared_from_this<Ring> {
 
  private:
   friend class SlotHandle;
-  void lease_one();
+  void lease_one(uint64_t bytes);
   void take_back(HostBuffer buffer, bool leased);
   void count_slot(const HostBuffer& buffer, int by);  // with mutex_
 
   const int depth_;
   const Pinning pinning_;
+  const uint64_t room_;
+  const std::shared_ptr<std::condition_variable> returned_;
   const int owner_;  // process id
   mutable std::mutex mutex_;
   std::vector<HostBuffer> free_;  // guarded by mutex_
+  uint64_t promised_ = 0;         // bytes of slots that are being allocated; guarded by mutex_
   RingCounts counts_;             // guarded by mutex_
 };
 

@@ -7,6 +7,9 @@ differently), "I" (32-bit gray) and "F" (float gray).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +18,20 @@ from numpy.typing import NDArray
 
 from pyloader._formats import opencv
 from pyloader._formats.deep import DeepImage
+from pyloader.arguments import MAX_PIXELS
 
-MAX_PIXELS = 2 * 89478485
-"""More pixels than this are refused before memory is taken for them, as Pillow does."""
+_max_pixels: ContextVar[int] = ContextVar("max_pixels", default=MAX_PIXELS)
+
+
+@contextmanager
+def at_most(max_pixels: int) -> Iterator[None]:
+    """Has `check_size` refuse images of more pixels than this, in this thread."""
+    token = _max_pixels.set(max_pixels)
+    try:
+        yield
+    finally:
+        _max_pixels.reset(token)
+
 
 Transparency = int | tuple[int, int, int] | bytes | None
 
@@ -42,13 +56,12 @@ class Raster:
 
 
 def check_size(width: int, height: int) -> None:
-    """Raises ValueError for an empty image and for one of more than `MAX_PIXELS` pixels."""
+    """Raises ValueError for an empty image and for one of more pixels than `at_most` allows."""
     if width < 1 or height < 1:
         raise ValueError(f"the image is empty: {width} x {height} pixels")
-    if width * height > MAX_PIXELS:
-        raise ValueError(
-            f"the image has {width} x {height} pixels, more than the limit of {MAX_PIXELS}"
-        )
+    limit = _max_pixels.get()
+    if width * height > limit:
+        raise ValueError(f"its {width} x {height} pixels exceed the limit of {limit} (max_pixels)")
 
 
 def make_palette(entries: bytes, order: str = "RGB") -> NDArray[np.uint8]:

@@ -78,6 +78,7 @@ class FakeCode final : public ForeignCode {
     image.owner = std::move(pixels);
     return {};
   }
+  uint64_t memory_needed(std::span<const uint8_t>, uint64_t size) override { return size; }
   bool has_finish() const override { return finishes_; }
   bool wants_transformed() const override { return true; }
   Status finish(const float* image, uint8_t* destination, const double*) override {

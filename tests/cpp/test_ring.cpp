@@ -20,9 +20,9 @@ namespace {
 constexpr size_t kBytes = 10000;
 
 SlotHandle acquire(Ring& ring, size_t bytes = kBytes) {
-  bool out_of_memory = true;
-  SlotHandle slot = ring.acquire(bytes, out_of_memory);
-  check(!out_of_memory, "out of memory");
+  NoSlot why = NoSlot::kMemory;
+  SlotHandle slot = ring.acquire(bytes, why);
+  check(why == (slot ? NoSlot::kNone : NoSlot::kDepth), "why");
   return slot;
 }
 
@@ -153,9 +153,9 @@ void handles_move() {
 
 void what_does_not_fit_in_memory_is_told() {
   const auto ring = std::make_shared<Ring>(1);
-  bool out_of_memory = false;
-  const SlotHandle slot = ring->acquire(size_t{1} << 62, out_of_memory);
-  check(out_of_memory && !slot);
+  NoSlot why = NoSlot::kNone;
+  const SlotHandle slot = ring->acquire(size_t{1} << 62, why);
+  check(why == NoSlot::kMemory && !slot);
   check_counts(*ring, 0, 0, 0);
   check(static_cast<bool>(acquire(*ring)), "the place is free again");
 }
@@ -221,6 +221,28 @@ void buffers_are_zero_and_move() {
   large.data()[(size_t{9} << 20) - 1] = 1;
 }
 
+void a_room_bounds_all_slots_together() {
+  const auto returned = std::make_shared<std::condition_variable>();
+  const auto ring = std::make_shared<Ring>(4, Pinning::kOff, 3 * kBytes, returned);
+  NoSlot why = NoSlot::kNone;
+  std::vector<SlotHandle> leased;
+  for (int i = 0; i < 3; ++i) {
+    leased.push_back(ring->acquire(kBytes, why));
+    check(static_cast<bool>(leased.back()));
+    leased.back().lease();
+  }
+  check_equal(ring->counts().leased_bytes, uint64_t{3 * kBytes});
+  check(!ring->acquire(kBytes, why) && why == NoSlot::kRoom, "no room");
+  leased.pop_back();
+  check(!ring->acquire(kBytes + 1, why) && why == NoSlot::kRoom, "no room for a larger one");
+  check(static_cast<bool>(ring->acquire(kBytes, why)), "room again");
+  leased.clear();
+  check_equal(ring->counts().leased_bytes, uint64_t{0});
+  // Free slots make way for one of another size.
+  check(static_cast<bool>(ring->acquire(3 * kBytes, why)), "all the room");
+  check(ring->counts().bytes <= 3 * kBytes, "within the room");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -237,5 +259,6 @@ int main(int argc, char** argv) {
       {"a forked child only lets go of its slots", a_forked_child_only_lets_go},
       {"threads share a ring without sharing a slot", threads_share_a_ring},
       {"buffers are zero, page-aligned, and move", buffers_are_zero_and_move},
+      {"a room bounds all slots together, the users' too", a_room_bounds_all_slots_together},
   });
 }
