@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip --disable-pip-version-check --quiet
 BUILD_INPUTS := pyproject.toml setup.py $(shell find csrc -name '*.cpp' -o -name '*.h')
 
-.PHONY: demo test frameworks dev lint bench sanitize wheel clean
+.PHONY: demo test frameworks dev lint bench scoreboard sanitize wheel clean
 
 # Streams a class folder and shows what it does. DATA=folder takes your own.
 demo: $(VENV)/built
@@ -26,9 +26,15 @@ lint: $(VENV)/with-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy pyloader
 
-# Throughput against peers on your pictures: make bench DATA=folder.
-bench: $(VENV)/with-test
-	$(BIN)/python bench/bench_loader.py --data "$(DATA)" $(ARGS)
+# Throughput against peers on your pictures: make bench DATA=folder. The peers go into .bench-envs
+# (about 6 GB); make bench DATA=folder ARGS="--peers pyloader,simplejpeg,pillow" is a quick one.
+bench: $(VENV)/with-bench
+	$(BIN)/python -m bench --data "$(DATA)" $(ARGS)
+
+# The same, with its chart and table written into README.md.
+scoreboard: $(VENV)/with-bench
+	$(BIN)/python -m bench --data "$(DATA)" --readme README.md \
+	    --chart bench/results/scoreboard.png $(ARGS)
 
 # The C++ rooms without Python, under address, undefined-behaviour and thread sanitizers.
 sanitize:
@@ -40,7 +46,7 @@ wheel: $(VENV)/with-dev
 	tools/make_wheel.sh $(BIN)/python
 
 clean:
-	rm -rf build dist *.egg-info demo-data $(VENV) pyloader/*.so
+	rm -rf build dist *.egg-info demo-data $(VENV) .bench-envs pyloader/*.so
 	$(MAKE) -C tests/cpp clean
 
 $(VENV)/ready: tools/system_packages.sh
@@ -53,6 +59,10 @@ $(VENV)/ready: tools/system_packages.sh
 
 $(VENV)/built: $(VENV)/ready $(BUILD_INPUTS)
 	$(PIP) install -e .
+	@touch $@
+
+$(VENV)/with-bench: $(VENV)/built
+	$(PIP) install -e '.[bench]'
 	@touch $@
 
 $(VENV)/with-test: $(VENV)/built

@@ -22,10 +22,10 @@ if not __package__:
     sys.path.append(str(Path(__file__).resolve().parent.parent))
 
 from bench import machine, report
-from bench.bench_loader import INTERPOLATIONS, default_json_path, job_settings
 from bench.contest import IDLE_SECONDS, IDLE_SHARE
 from bench.fidelity import pillow_result
 from bench.files import list_class_folder
+from bench.job import INTERPOLATIONS, default_json_path, job_settings
 from bench.overlap_worker import GENERATORS, GRID, READY
 from bench.peers.base import PeerUnavailable
 from bench.session import WorkerFailed, WorkerProcess

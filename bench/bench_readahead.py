@@ -16,9 +16,9 @@ if not __package__:
     sys.path.append(str(Path(__file__).resolve().parent.parent))
 
 from bench import machine, report
-from bench.bench_loader import INTERPOLATIONS, PACKAGES, default_json_path, job_settings
 from bench.contest import Entrant, Entry, Rules, hold
 from bench.files import list_class_folder
+from bench.job import INTERPOLATIONS, PACKAGES, default_json_path, job_settings
 from bench.session import WorkerFailed
 from bench.slow_files import compile_library, slow_environment
 

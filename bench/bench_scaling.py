@@ -22,9 +22,9 @@ if not __package__:
     sys.path.append(str(Path(__file__).resolve().parent.parent))
 
 from bench import machine, report
-from bench.bench_loader import INTERPOLATIONS, PACKAGES, default_json_path, job_settings
 from bench.contest import Entrant, Entry, Rules, hold
 from bench.files import list_class_folder
+from bench.job import INTERPOLATIONS, PACKAGES, default_json_path, job_settings
 from bench.large_pictures import HEIGHT, WIDTH, write_large_pictures
 from bench.session import WorkerFailed
 
@@ -150,7 +150,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--interpolation", choices=INTERPOLATIONS, default="bilinear")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--overhead-calls", type=int, default=50, help="calls of next() to time")
-    parser.add_argument("--peers", default="pyloader", help="a comma list, as in bench_loader")
+    parser.add_argument("--peers", default="pyloader", help="a comma list, as in python -m bench")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=Path, help="default: bench/results/NAME.json")
     options = parser.parse_args(arguments)

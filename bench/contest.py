@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bench.fidelity import Fidelity, compare, pillow_result
 from bench.files import drop_page_cache
 from bench.peers.base import PeerUnavailable
-from bench.session import EpochResult, PeerSession
+from bench.session import EpochResult, PeerSession, WorkerFailed
 
 SAMPLES_PER_ROUND = 16
 """Images of every epoch that are compared with Pillow's, the same for all peers of a round."""
@@ -25,13 +25,14 @@ what one image takes for each thread: an image that is begun is finished."""
 @dataclass(frozen=True, slots=True)
 class Entrant:
     """A peer and its job. `settings` is the job as Job.from_settings takes it, `environment` what
-    its process finds in its environment beside ours."""
+    its process finds in its environment beside ours, `python` its interpreter if not ours."""
 
     label: str
     peer: str
     settings: dict[str, Any]
     files: Sequence[str]
     environment: dict[str, str] | None = None
+    python: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,10 @@ class Rules:
     cold: bool = False
     overhead_calls: int = 0
     """How many calls of `next()` to time after the rounds, see worker.measure_overhead."""
+    memory: bool = False
+    """Whether an epoch after the rounds is watched for the memory of all processes of a peer."""
+    carry_on: bool = False
+    """Whether a peer whose process ends is skipped, with its last words, and the others go on."""
 
 
 @dataclass(slots=True)
@@ -55,6 +60,9 @@ class Entry:
     same_order: list[bool] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     overhead: dict[str, Any] = field(default_factory=dict)
+    warm_up: dict[str, Any] = field(default_factory=dict)
+    memory_bytes: int = 0
+    """Peak of all its processes, 0 where not measured: see PeerSession.memory_bytes."""
 
     def images_per_second(self) -> list[float]:
         return [epoch["images"] / epoch["seconds"] for epoch in self.epochs]
@@ -63,7 +71,17 @@ class Entry:
         return [1000 * epoch["cpu_seconds"] / epoch["images"] for epoch in self.epochs]
 
     def peak_megabytes(self) -> list[float]:
+        """Of its main process, a figure per round."""
         return [epoch["peak_memory_bytes"] / 2**20 for epoch in self.epochs]
+
+    def batch_milliseconds(self) -> list[float]:
+        """From request to batch, all batches of all rounds but the first of each."""
+        return [1000 * wait for epoch in self.epochs for wait in epoch["batch_seconds"][1:]]
+
+    def first_batch_seconds(self) -> float:
+        """From the import of the library to the first batch that it ever delivered."""
+        begin: float = self.about["import_seconds"] + self.about["construct_seconds"]
+        return begin + float(self.warm_up["batch_seconds"][0])
 
     def as_json(self) -> dict[str, Any]:
         """All raw figures."""
@@ -73,6 +91,8 @@ class Entry:
             "pixels": [asdict(round_) for round_ in self.fidelity],
             "same_order": self.same_order,
             "problems": self.problems,
+            "warm_up": self.warm_up,
+            "memory_bytes": self.memory_bytes,
             **self.overhead,
         }
 
@@ -84,36 +104,74 @@ def hold(rules: Rules, entrants: Sequence[Entrant]) -> tuple[dict[str, Entry], d
         Entries by label of those that ran, in the order given; reasons of those that cannot.
 
     Raises:
-        WorkerFailed: a peer's process ends in the middle.
+        WorkerFailed: a peer's process ends in the middle, and the rules do not carry on.
     """
     entries: dict[str, Entry] = {}
     skipped: dict[str, str] = {}
     with ExitStack() as stack:
         playing: list[tuple[Entrant, PeerSession]] = []
+
+        def drop(entrant: Entrant, reason: Exception) -> None:
+            entries.pop(entrant.label, None)
+            playing[:] = [player for player in playing if player[0] is not entrant]
+            skipped[entrant.label] = _in_one_line(reason)
+            rules.say(f"{entrant.label}: skipped, {skipped[entrant.label]}")
+
+        def in_turn(play: Callable[[Entrant, PeerSession], None]) -> None:
+            for entrant, session in list(playing):
+                try:
+                    play(entrant, session)
+                except WorkerFailed as failure:
+                    if not rules.carry_on:
+                        raise
+                    drop(entrant, failure)
+
+        def warm_up(entrant: Entrant, session: PeerSession) -> None:
+            entries[entrant.label].warm_up = session.epoch([]).figures
+            rules.say(f"{entrant.label}: warm-up done")
+
         for entrant in entrants:
             try:
-                session = stack.enter_context(
-                    closing(PeerSession(entrant.peer, entrant.settings, entrant.environment))
-                )
+                session = stack.enter_context(closing(_start(entrant)))
             except PeerUnavailable as reason:
-                skipped[entrant.label] = str(reason)
-                rules.say(f"{entrant.label}: skipped, {reason}")
-                continue
-            playing.append((entrant, session))
-            entries[entrant.label] = Entry(session.about)
-            session.epoch([])
-            rules.say(f"{entrant.label}: warm-up done")
+                drop(entrant, reason)
+            except WorkerFailed as failure:
+                if not rules.carry_on:
+                    raise
+                drop(entrant, failure)
+            else:
+                playing.append((entrant, session))
+                entries[entrant.label] = Entry(session.about)
+        in_turn(warm_up)
         for round_ in range(rules.rounds):
             judge = _Judge(round_)
-            for entrant, session in playing:
+
+            def turn(entrant: Entrant, session: PeerSession, judge: _Judge = judge) -> None:
                 if rules.cold:
                     drop_page_cache(entrant.files)
                 judge.play(entrant, session, entries[entrant.label])
+
+            in_turn(turn)
             rules.say(f"round {round_ + 1} of {rules.rounds} done")
-        if rules.overhead_calls:
-            for entrant, session in playing:
+
+        def measure_rest(entrant: Entrant, session: PeerSession) -> None:
+            if rules.memory:
+                entries[entrant.label].memory_bytes = session.memory_bytes()
+            if rules.overhead_calls:
                 entries[entrant.label].overhead = session.overhead(rules.overhead_calls)
+
+        in_turn(measure_rest)
     return entries, skipped
+
+
+def _start(entrant: Entrant) -> PeerSession:
+    return PeerSession(entrant.peer, entrant.settings, entrant.environment, entrant.python)
+
+
+def _in_one_line(reason: Exception) -> str:
+    """The message; of the last words of a process, the last."""
+    lines = [line.strip() for line in str(reason).splitlines() if line.strip()]
+    return f"{lines[0]} {lines[-1]}" if len(lines) > 1 else "".join(lines)
 
 
 class _Judge:

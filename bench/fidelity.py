@@ -1,5 +1,6 @@
 """Judges the images that a peer delivered against Pillow's exact result."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,7 @@ class Fidelity:
     images: int
     max_difference: float
     mean_difference: float
+    mean_square: float
     worst_coarse_difference: float
     """The worst image's mean difference of block averages."""
 
@@ -39,6 +41,11 @@ class Fidelity:
         return None
 
 
+def psnr(mean_square: float) -> float | None:
+    """Peak signal to noise ratio in dB of a mean squared difference; None where there is none."""
+    return 10 * math.log10(255**2 / mean_square) if mean_square else None
+
+
 def pillow_result(path: str, height: int, width: int, interpolation: str) -> NDArray[np.uint8]:
     """Keras' `load_img` in RGB: decode, convert, resize, (height, width, 3)."""
     with Image.open(path) as image:
@@ -50,13 +57,15 @@ def pillow_result(path: str, height: int, width: int, interpolation: str) -> NDA
 
 def compare(delivered: Sequence[NDArray[Any]], exact: Sequence[NDArray[np.uint8]]) -> Fidelity:
     """Compares images one by one; both sequences are of the same length, one or more."""
-    maxima, means, coarse = [], [], []
+    maxima, means, squares, coarse = [], [], [], []
     for got, want in zip(delivered, exact, strict=True):
         difference = got.astype(np.float64) - want
         maxima.append(float(np.abs(difference).max()))
         means.append(float(np.abs(difference).mean()))
+        squares.append(float(np.square(difference).mean()))
         coarse.append(float(np.abs(_block_means(difference)).mean()))
-    return Fidelity(len(maxima), max(maxima), float(np.mean(means)), max(coarse))
+    averages = (float(np.mean(means)), float(np.mean(squares)))
+    return Fidelity(len(maxima), max(maxima), *averages, max(coarse))
 
 
 def _block_means(image: NDArray[np.float64]) -> NDArray[np.float64]:

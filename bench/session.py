@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.peers.base import PeerUnavailable
+from bench.process import PeakMemory
 
 _WORKER = Path(__file__).resolve().parent / "worker.py"
 
@@ -42,6 +43,7 @@ class WorkerProcess:
         command: The script and its arguments.
         settings: What it is told first.
         environment: What it has in its environment beside what we have.
+        python: Another interpreter than ours. It gets no PYTHONPATH: its packages are its own.
 
     Raises:
         PeerUnavailable: it says that it cannot do the job here.
@@ -57,16 +59,20 @@ class WorkerProcess:
         command: list[str],
         settings: dict[str, Any],
         environment: dict[str, str] | None = None,
+        python: str | None = None,
     ) -> None:
         self._name = name
+        variables = os.environ | (environment or {})
+        if python:
+            variables.pop("PYTHONPATH", None)
         self._errors = tempfile.TemporaryFile(prefix="pyloader-bench-")  # noqa: SIM115
         self._process = subprocess.Popen(
-            [sys.executable, *command],
+            [python or sys.executable, *command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
             text=True,
-            env=os.environ | (environment or {}),
+            env=variables,
         )
         try:
             self.about = self.ask(settings)
@@ -91,6 +97,11 @@ class WorkerProcess:
             raise WorkerFailed(f"the process of {self._name} ended:\n{last_words}") from None
         return answer
 
+    @property
+    def id(self) -> int:
+        """The system's number of the process."""
+        return self._process.pid
+
     def close(self) -> None:
         """Ends the process. Idempotent."""
         if self._process.stdin:
@@ -112,7 +123,7 @@ class PeerSession:
     Args:
         peer: its name.
         settings: its job, as Job.from_settings takes it.
-        environment: as for WorkerProcess.
+        environment, python: as for WorkerProcess.
 
     Raises:
         PeerUnavailable: the peer says that it cannot do this job here.
@@ -120,10 +131,15 @@ class PeerSession:
     """
 
     def __init__(
-        self, peer: str, settings: dict[str, Any], environment: dict[str, str] | None = None
+        self,
+        peer: str,
+        settings: dict[str, Any],
+        environment: dict[str, str] | None = None,
+        python: str | None = None,
     ) -> None:
         self.peer = peer
-        self._process = WorkerProcess(peer, [str(_WORKER), peer], settings, environment)
+        command = [str(_WORKER), peer]
+        self._process = WorkerProcess(peer, command, settings, environment, python)
         self._scratch = tempfile.TemporaryDirectory(prefix="pyloader-bench-")
         self.about = self._process.about
 
@@ -134,6 +150,15 @@ class PeerSession:
         figures = self._process.ask(command)
         with np.load(path) as delivered:
             return EpochResult(figures, delivered["order"], delivered["images"])
+
+    def memory_bytes(self) -> int:
+        """Peak memory of the process and its children during an epoch that nobody times.
+
+        0 where the system does not tell, see process.proportional_memory_bytes.
+        """
+        with PeakMemory(self._process.id) as peak:
+            self.epoch([])
+        return peak.bytes
 
     def overhead(self, count: int) -> dict[str, Any]:
         """The consumer's cost per batch, see worker.measure_overhead."""

@@ -17,7 +17,8 @@ if not __package__:  # at the end, so that an installed pyloader comes before th
 import numpy as np
 
 from bench import process
-from bench.peers.base import Batch, Job, Peer, PeerUnavailable, load_peer
+from bench.peers.base import Batch, Job, Peer, PeerUnavailable
+from bench.peers.catalogue import load_peer
 
 IDLE_POLL_SECONDS = 0.01
 IDLE_POLLS = 3
@@ -33,6 +34,7 @@ def main() -> int:
     os.dup2(2, 1)  # whatever a peer prints goes to the error stream, not among the replies
     peer_name = sys.argv[1]
     job = Job.from_settings(json.loads(sys.stdin.readline()))
+    began = time.perf_counter()
     try:
         peer_class = load_peer(peer_name)
         imported = process.peak_memory_bytes()
@@ -41,14 +43,17 @@ def main() -> int:
     except (ImportError, PeerUnavailable) as reason:
         _reply(replies, {"unavailable": f"{type(reason).__name__}: {reason}"})
         return 0
-    construct_seconds = time.perf_counter() - started
+    prepare_seconds = getattr(peer, "prepare_seconds", 0.0)
+    construct_seconds = time.perf_counter() - started - prepare_seconds
     _wait_until_idle()  # libraries start threads on import, which look for work for a while
     _reply(
         replies,
         {
             "settings": peer.settings(),
             "exact": peer.exact,
+            "import_seconds": started - began,
             "construct_seconds": construct_seconds,
+            "prepare_seconds": prepare_seconds,
             "memory_after_import_bytes": imported,
         },
     )
@@ -87,16 +92,19 @@ def run_epoch(peer: Peer, job: Job, positions: list[int], samples_path: str) -> 
         samples_path: gets `images` (those kept) and `order` (all indices as delivered).
 
     Returns:
-        images, seconds, cpu_seconds, peak_memory_bytes, peak_is_of_this_epoch.
+        images, seconds, batch_seconds (from each request to its batch), cpu_seconds,
+        peak_memory_bytes (this process alone), peak_is_of_this_epoch.
     """
     kept = np.zeros((len(positions), job.height, job.width, 3), job.dtype)
     order: list[np.ndarray[Any, Any]] = []
     fresh_peak = process.reset_peak_memory()
     images = 0
     next_kept = 0
+    batch_seconds: list[float] = []
     cpu_before = process.cpu_seconds()
-    started = time.perf_counter()
+    started = asked = time.perf_counter()
     for batch in peer.epoch():
+        batch_seconds.append(time.perf_counter() - asked)
         _check_form(batch, job)
         order.append(batch.indices.copy())
         end = images + len(batch.images)
@@ -104,6 +112,7 @@ def run_epoch(peer: Peer, job: Job, positions: list[int], samples_path: str) -> 
             kept[next_kept] = batch.images[positions[next_kept] - images]
             next_kept += 1
         images = end
+        asked = time.perf_counter()
     seconds = time.perf_counter() - started
     cpu_seconds = process.cpu_seconds() - cpu_before
     peak = process.peak_memory_bytes()
@@ -111,6 +120,7 @@ def run_epoch(peer: Peer, job: Job, positions: list[int], samples_path: str) -> 
     return {
         "images": images,
         "seconds": seconds,
+        "batch_seconds": batch_seconds,
         "cpu_seconds": cpu_seconds,
         "peak_memory_bytes": peak,
         "peak_is_of_this_epoch": fresh_peak,

@@ -14,8 +14,9 @@ import simplejpeg
 BENCH = Path(__file__).resolve().parent.parent / "bench"
 COUNT = 10
 PEERS = ("pyloader", "keras")
+SCOREBOARD = "-m bench"
 
-WRONG_PEERS = """
+WRONG_PEERS = '''
 from dataclasses import replace
 
 from bench.peers.pillow_pool import PillowPeer
@@ -65,7 +66,51 @@ class WorksBetweenTurns(PillowPeer):
 
         yield from super().epoch()
         threading.Thread(target=work).start()
+
+
+class DiesAtStart(PillowPeer):
+    def __init__(self, job):
+        raise RuntimeError("out of luck")
+
+
+class DiesLater(PillowPeer):
+    epochs = 0
+
+    def epoch(self):
+        self.epochs += 1
+        if self.epochs > 1:
+            raise RuntimeError("out of luck")
+        return super().epoch()
+
+
+HELPER = """
+import sys, time
+kept = bytearray(b"1") * (64 << 20)
+for line in sys.stdin:
+    end = time.process_time() + 0.3
+    while time.process_time() < end:
+        pass
+    print("done", flush=True)
 """
+
+
+class HasAHelper(PillowPeer):
+    def __init__(self, job):
+        import subprocess, sys
+
+        super().__init__(job)
+        pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.helper = subprocess.Popen([sys.executable, "-c", HELPER], **pipes)
+
+    def epoch(self):
+        print("go", file=self.helper.stdin, flush=True)
+        yield from super().epoch()
+        self.helper.stdout.readline()
+
+    def close(self):
+        self.helper.communicate()
+        super().close()
+'''
 
 
 @pytest.fixture
@@ -88,9 +133,10 @@ def run(script: str, data: Path, *options: str) -> tuple[int, str, dict[str, Any
     """Runs a benchmark; returns its exit status, what it printed and its JSON."""
     result = data.parent / "result.json"
     python_path = [os.environ["PYTHONPATH"]] if "PYTHONPATH" in os.environ else []
+    command = ["-m", "bench"] if script == SCOREBOARD else [str(BENCH / script)]
     ran = subprocess.run(
         [
-            *(sys.executable, str(BENCH / script), "--data", str(data), "--json", str(result)),
+            *(sys.executable, *command, "--data", str(data), "--json", str(result)),
             *("--size", "32", "40", "--batch-size", "4", "--rounds", "1"),
             *options,
         ],
@@ -98,10 +144,18 @@ def run(script: str, data: Path, *options: str) -> tuple[int, str, dict[str, Any
         capture_output=True,
         text=True,
         timeout=60,
+        cwd=BENCH.parent,
         env=os.environ | {"PYTHONPATH": os.pathsep.join([str(data.parent), *python_path])},
     )
     assert result.exists(), ran.stderr
     return ran.returncode, ran.stdout, json.loads(result.read_text())
+
+
+def scoreboard(data: Path, *options: str) -> tuple[int, str, dict[str, Any]]:
+    """Runs python -m bench with the peers that are installed here, page cache warm."""
+    if "--experiments" not in options:
+        options = ("--experiments", "warm", *options)
+    return run(SCOREBOARD, data, "--here", *options)
 
 
 def overlap(data: Path, *options: str) -> tuple[int, str, dict[str, Any]]:
@@ -111,25 +165,40 @@ def overlap(data: Path, *options: str) -> tuple[int, str, dict[str, Any]]:
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
 def test_pyloader_and_a_peer_are_measured_and_their_pixels_checked(data, dtype):
-    status, printed, result = run(
-        "bench_loader.py", data, "--peers", "pyloader,simplejpeg", "--dtype", dtype
+    status, printed, result = scoreboard(
+        data, "--peers", "pyloader,simplejpeg", "--dtype", dtype, "--threads", "2"
     )
     assert status == 0, printed
     assert result["files"] == COUNT
     assert result["settings"]["directory"] == "data"  # a name, not a place on this machine
-    assert {"machine", "versions", "rounds", "warm_up_epochs", "page_cache"} <= result.keys()
-    assert result["reference"] == "pyloader"
-    assert list(result["peers"]) == ["pyloader", "simplejpeg"]
-    for peer, raw in result["peers"].items():
+    assert {"machine", "versions", "rounds", "warm_up_epochs", "date", "title"} <= result.keys()
+    assert list(result["experiments"]) == ["warm"]
+    warm = result["experiments"]["warm"]
+    assert warm["reference"] == "pyloader"
+    assert list(warm["peers"]) == ["pyloader", "simplejpeg"]
+    for peer, raw in warm["peers"].items():
         (epoch,) = raw["epochs"]
         assert epoch["images"] == COUNT
         assert min(epoch["seconds"], epoch["cpu_seconds"], epoch["peak_memory_bytes"]) > 0
+        assert len(epoch["batch_seconds"]) == 3  # 4, 4 and 2 images
+        assert 0 < sum(epoch["batch_seconds"]) <= epoch["seconds"]
         assert raw["same_order"] == [True]
-        assert result["summary"][peer]["images_checked"] == COUNT
+        summary = warm["summary"][peer]
+        assert summary["images_checked"] == COUNT
+        waits = [1000 * wait for wait in epoch["batch_seconds"][1:]]
+        assert summary["batch_ms_p50"] == pytest.approx(np.median(waits))
+        assert min(waits) <= summary["batch_ms_p99"] <= max(waits)
+        about, first = raw["about"], raw["warm_up"]["batch_seconds"][0]
+        begun = about["import_seconds"] + about["construct_seconds"]
+        assert summary["first_batch_seconds"] == pytest.approx(begun + first)
+        assert summary["peak_megabytes"] > 10
         assert peer in printed
-    assert result["summary"]["pyloader"]["max_difference"] == 0
-    assert result["summary"]["simplejpeg"]["max_difference"] > 0
-    assert result["summary"]["pyloader"]["ratio_to_reference"] == 1
+    exact, other = warm["summary"]["pyloader"], warm["summary"]["simplejpeg"]
+    assert (exact["max_difference"], exact["psnr"]) == (0, None)
+    assert other["max_difference"] > 0
+    noise = 10 * np.log10(255**2 / other["mean_square_difference"])
+    assert other["psnr"] == pytest.approx(noise)
+    assert exact["ratio_to_reference"] == 1
 
 
 @pytest.mark.parametrize(
@@ -146,22 +215,63 @@ def test_pyloader_and_a_peer_are_measured_and_their_pixels_checked(data, dtype):
 def test_a_wrong_peer_is_found_out(data, peer, reason):
     (data.parent / "wrong_peers.py").write_text(WRONG_PEERS)
     name = f"wrong_peers:{peer}"
-    status, printed, result = run("bench_loader.py", data, "--peers", f"{name},pillow")
+    status, printed, result = scoreboard(data, "--peers", f"{name},pillow")
     assert status == 1
     assert f"WRONG {name}" in printed
     assert reason in printed
-    assert not result["summary"][name]["correct"]
-    assert result["summary"]["pillow"]["correct"]
+    summary = result["experiments"]["warm"]["summary"]
+    assert not summary[name]["correct"]
+    assert summary["pillow"]["correct"]
 
 
 def test_a_peer_that_cannot_do_the_job_is_skipped_with_the_reason(data):
-    status, printed, result = run(
-        "bench_loader.py", data, "--peers", "pillow,opencv", "--interpolation", "hamming"
+    status, printed, result = scoreboard(
+        data, "--peers", "pillow,opencv", "--interpolation", "hamming"
     )
     assert status == 0
-    assert list(result["peers"]) == ["pillow"]
-    assert "OpenCV has no hamming filter" in result["skipped"]["opencv"]
+    warm = result["experiments"]["warm"]
+    assert list(warm["peers"]) == ["pillow"]
+    assert "OpenCV has no hamming filter" in warm["skipped"]["opencv"]
     assert "opencv skipped" in printed
+
+
+@pytest.mark.parametrize("peer", ["DiesAtStart", "DiesLater"])
+def test_a_peer_whose_process_ends_is_skipped_and_the_others_go_on(data, peer):
+    (data.parent / "wrong_peers.py").write_text(WRONG_PEERS)
+    name = f"wrong_peers:{peer}"
+    status, printed, result = scoreboard(data, "--peers", f"{name},pillow")
+    assert status == 0, printed
+    warm = result["experiments"]["warm"]
+    assert list(warm["peers"]) == ["pillow"]
+    assert warm["skipped"][name] == f"the process of {name} ended: RuntimeError: out of luck"
+
+
+def test_processes_that_a_peer_starts_count_with_their_time_and_memory(data):
+    (data.parent / "wrong_peers.py").write_text(WRONG_PEERS)
+    name = "wrong_peers:HasAHelper"
+    status, printed, result = scoreboard(data, "--peers", f"pillow,{name}")
+    assert status == 0, printed
+    warm = result["experiments"]["warm"]
+    (alone,), (helped,) = (warm["peers"][peer]["epochs"] for peer in ("pillow", name))
+    assert helped["cpu_seconds"] > alone["cpu_seconds"] + 0.2  # the helper's 0.3 s
+    more = warm["summary"][name]["peak_megabytes"] - warm["summary"]["pillow"]["peak_megabytes"]
+    assert more > 50  # the helper's 64 MB
+
+
+def test_caches_are_measured_beside_a_loader_that_decodes(data):
+    status, printed, result = scoreboard(
+        data,
+        *("--peers", "pyloader,simplejpeg,pillow,pyloader-memory,pyloader-folder"),
+        *("--experiments", "cold", "cached"),
+    )
+    assert status == 0, printed
+    assert list(result["experiments"]["cold"]["peers"]) == ["pyloader", "simplejpeg", "pillow"]
+    cached = result["experiments"]["cached"]
+    assert list(cached["peers"]) == [
+        *("pyloader", "simplejpeg", "pyloader-memory", "pyloader-folder")
+    ]
+    for name in ("pyloader-memory", "pyloader-folder"):
+        assert cached["summary"][name]["max_difference"] == 0
 
 
 def test_scaling_measures_threads_folders_and_the_cost_of_a_batch(data):

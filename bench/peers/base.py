@@ -1,6 +1,5 @@
 """What a peer is given and what it must deliver: the same job for everybody."""
 
-import importlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +61,8 @@ class Batch:
 class Peer(Protocol):
     """A loader under test.
 
-    It may keep threads and buffers between epochs, but between two epochs it must not work.
+    It may keep threads and buffers between epochs, but between two epochs it must not work. One
+    that converts the files first has `prepare_seconds`, the time that this took in its constructor.
     """
 
     exact: bool
@@ -79,30 +79,3 @@ class Peer(Protocol):
 
     def close(self) -> None:
         """Stops everything."""
-
-
-PEERS = {
-    "pyloader": "bench.peers.ours:PyloaderPeer",
-    "pyloader-fast": "bench.peers.ours:FastPeer",
-    "simplejpeg": "bench.peers.simplejpeg_opencv:SimplejpegPeer",
-    "opencv": "bench.peers.opencv_pool:OpencvPeer",
-    "pillow": "bench.peers.pillow_pool:PillowPeer",
-    "keras": "bench.peers.keras_idg:KerasThreadsPeer",
-    "keras-1": "bench.peers.keras_idg:KerasPeer",
-}
-"""Name on the command line -> module:class. Any other module:class works there too."""
-
-
-def load_peer(name: str) -> type[Peer]:
-    """The class of a peer, given by its name in PEERS or as module:class.
-
-    Raises:
-        ValueError: for a name that is neither.
-        ImportError: when the library that the peer measures is not installed.
-    """
-    module, separator, attribute = PEERS.get(name, name).partition(":")
-    if not separator:
-        known = ", ".join(PEERS)
-        raise ValueError(f"a peer is one of {known}, or module:class. Received: {name}")
-    peer: type[Peer] = getattr(importlib.import_module(module), attribute)
-    return peer

@@ -1,6 +1,9 @@
 """pyloader itself, through its public API."""
 
+import shutil
+import tempfile
 from collections.abc import Iterator
+from typing import Any
 
 import pyloader
 from bench.peers.base import Batch, Job, PeerUnavailable
@@ -12,7 +15,7 @@ class PyloaderPeer:
     exact = True
     fidelity = "exact"
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, **extras: Any) -> None:
         self._iterator = pyloader.ImageDataGenerator(dtype=job.dtype).flow_from_directory(
             job.directory,
             target_size=(job.height, job.width),
@@ -23,6 +26,7 @@ class PyloaderPeer:
             num_threads=job.threads,
             fidelity=self.fidelity,
             verbose=False,
+            **extras,
         )
         if tuple(self._iterator.filepaths) != job.files:
             raise PeerUnavailable("it finds other files in this folder than the benchmark")
@@ -49,3 +53,28 @@ class FastPeer(PyloaderPeer):
 
     exact = False
     fidelity = "fast"
+
+
+class MemoryCachePeer(PyloaderPeer):
+    """The same with a cache in memory, which the warm-up epoch fills."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(job, cache="memory")
+
+    def settings(self) -> str:
+        return 'flow_from_directory, cache="memory"'
+
+
+class FolderCachePeer(PyloaderPeer):
+    """The same with a cache in a folder, which the warm-up epoch fills."""
+
+    def __init__(self, job: Job) -> None:
+        self._folder = tempfile.mkdtemp(prefix="pyloader-bench-")
+        super().__init__(job, cache=self._folder)
+
+    def settings(self) -> str:
+        return "flow_from_directory, cache in a folder"
+
+    def close(self) -> None:
+        super().close()
+        shutil.rmtree(self._folder, ignore_errors=True)

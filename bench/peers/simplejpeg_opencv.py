@@ -12,7 +12,25 @@ from numpy.typing import NDArray
 from bench.files import JPEG_SUFFIXES
 from bench.peers.base import Batch, Job, PeerUnavailable
 from bench.peers.opencv_image import decode_rgb, resizer
-from bench.peers.read_ahead import DEPTH, ReadAheadPool
+from bench.peers.read_ahead import DEPTH, Fill, ReadAheadPool
+
+
+def decode_and_resize(job: Job) -> Fill:
+    """A function that decodes a file with simplejpeg and resizes it into its place in the batch.
+
+    Raises:
+        PeerUnavailable: for files that are not JPEG, or a filter that OpenCV has not.
+    """
+    others = sum(not file.lower().endswith(JPEG_SUFFIXES) for file in job.files)
+    if others:
+        raise PeerUnavailable(f"it reads JPEG only, and {others} files are something else")
+    resize = resizer(job)
+    decoder = _Decoder()
+
+    def fill(path: str, row: NDArray[Any]) -> None:
+        resize(decoder.decode(Path(path).read_bytes()), row)
+
+    return fill
 
 
 class SimplejpegPeer:
@@ -21,16 +39,7 @@ class SimplejpegPeer:
     exact = False
 
     def __init__(self, job: Job) -> None:
-        others = sum(not file.lower().endswith(JPEG_SUFFIXES) for file in job.files)
-        if others:
-            raise PeerUnavailable(f"it reads JPEG only, and {others} files are something else")
-        resize = resizer(job)
-        decoder = _Decoder()
-
-        def fill(path: str, row: NDArray[Any]) -> None:
-            resize(decoder.decode(Path(path).read_bytes()), row)
-
-        self._pool = ReadAheadPool(job, fill)
+        self._pool = ReadAheadPool(job, decode_and_resize(job))
 
     def settings(self) -> str:
         return (
