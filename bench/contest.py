@@ -46,6 +46,8 @@ class Rules:
     """How many calls of `next()` to time after the rounds, see worker.measure_overhead."""
     memory: bool = False
     """Whether an epoch after the rounds is watched for the memory of all processes of a peer."""
+    passes: int = 1
+    """Epochs in a turn; more than one where a single one is over too soon to be measured well."""
     carry_on: bool = False
     """Whether a peer whose process ends is skipped, with its last words, and the others go on."""
 
@@ -75,13 +77,13 @@ class Entry:
         return [epoch["peak_memory_bytes"] / 2**20 for epoch in self.epochs]
 
     def batch_milliseconds(self) -> list[float]:
-        """From request to batch, all batches of all rounds but the first of each."""
-        return [1000 * wait for epoch in self.epochs for wait in epoch["batch_seconds"][1:]]
+        """From request to batch, all batches of all rounds but the first of each epoch."""
+        return [1000 * wait for epoch in self.epochs for wait in epoch["batch_seconds"]]
 
     def first_batch_seconds(self) -> float:
         """From the import of the library to the first batch that it ever delivered."""
         begin: float = self.about["import_seconds"] + self.about["construct_seconds"]
-        return begin + float(self.warm_up["batch_seconds"][0])
+        return begin + float(self.warm_up["first_batch_seconds"][0])
 
     def as_json(self) -> dict[str, Any]:
         """All raw figures."""
@@ -127,7 +129,7 @@ def hold(rules: Rules, entrants: Sequence[Entrant]) -> tuple[dict[str, Entry], d
                     drop(entrant, failure)
 
         def warm_up(entrant: Entrant, session: PeerSession) -> None:
-            entries[entrant.label].warm_up = session.epoch([]).figures
+            entries[entrant.label].warm_up = session.epochs([]).figures
             rules.say(f"{entrant.label}: warm-up done")
 
         for entrant in entrants:
@@ -144,7 +146,7 @@ def hold(rules: Rules, entrants: Sequence[Entrant]) -> tuple[dict[str, Entry], d
                 entries[entrant.label] = Entry(session.about)
         in_turn(warm_up)
         for round_ in range(rules.rounds):
-            judge = _Judge(round_)
+            judge = _Judge(round_, rules.passes)
 
             def turn(entrant: Entrant, session: PeerSession, judge: _Judge = judge) -> None:
                 if rules.cold:
@@ -177,21 +179,22 @@ def _in_one_line(reason: Exception) -> str:
 class _Judge:
     """Checks one round; remembers orders and exact images, which entrants have in common."""
 
-    def __init__(self, round_: int) -> None:
+    def __init__(self, round_: int, passes: int) -> None:
         self._round = round_
+        self._passes = passes
         self._orders: dict[tuple[Any, ...], NDArray[np.int64]] = {}
         self._exact: dict[tuple[Any, ...], NDArray[np.uint8]] = {}
 
     def play(self, entrant: Entrant, session: PeerSession, entry: Entry) -> None:
-        """Runs one epoch of the entrant and enters what came of it."""
+        """Runs one turn of the entrant and enters what came of it."""
         count = len(entrant.files)
         rng = np.random.default_rng([entrant.settings["seed"], self._round])
         positions = np.sort(rng.choice(count, min(SAMPLES_PER_ROUND, count), replace=False))
-        result = session.epoch(positions.tolist())
+        result = session.epochs(positions.tolist(), self._passes)
         entry.epochs.append(result.figures)
         entry.same_order.append(self._is_the_common_order(entrant, result))
         threads = entrant.settings["threads"]
-        problems = _problems_of_delivery(result, count, len(positions), threads)
+        problems = _problems_of_delivery(result, self._passes, count, len(positions), threads)
         if not problems:
             indices = result.order[positions].tolist()
             exact = [self._exact_image(entrant, index) for index in indices]
@@ -213,9 +216,12 @@ class _Judge:
         return self._exact[key]
 
 
-def _problems_of_delivery(result: EpochResult, count: int, checks: int, threads: int) -> list[str]:
+def _problems_of_delivery(
+    result: EpochResult, passes: int, count: int, checks: int, threads: int
+) -> list[str]:
     problems = []
-    if not np.array_equal(np.sort(result.order), np.arange(count)):
+    complete = result.order.size == passes * count
+    if not complete or (np.sort(result.order.reshape(passes, count)) != np.arange(count)).any():
         delivered = len(np.unique(result.order))
         problems.append(f"delivered {delivered} of {count} images, or some more than once")
     elif len(result.samples) != checks:

@@ -25,7 +25,7 @@ class WorkerFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class EpochResult:
-    """One measured epoch of one peer."""
+    """One measured turn of one peer: an epoch, or some in a row."""
 
     figures: dict[str, Any]
     """images, seconds, cpu_seconds, peak_memory_bytes, idle_cpu_seconds, ..."""
@@ -143,11 +143,11 @@ class PeerSession:
         self._scratch = tempfile.TemporaryDirectory(prefix="pyloader-bench-")
         self.about = self._process.about
 
-    def epoch(self, positions: list[int]) -> EpochResult:
-        """Runs one epoch; `positions` (ascending) are the images to bring back."""
+    def epochs(self, positions: list[int], passes: int = 1) -> EpochResult:
+        """Runs some epochs; `positions` (ascending) are the images of the first to bring back."""
         path = Path(self._scratch.name) / "samples.npz"
-        command = {"command": "epoch", "positions": positions, "samples_path": str(path)}
-        figures = self._process.ask(command)
+        command = {"command": "epochs", "positions": positions, "samples_path": str(path)}
+        figures = self._process.ask(command | {"passes": passes})
         with np.load(path) as delivered:
             return EpochResult(figures, delivered["order"], delivered["images"])
 
@@ -157,7 +157,7 @@ class PeerSession:
         0 where the system does not tell, see process.proportional_memory_bytes.
         """
         with PeakMemory(self._process.id) as peak:
-            self.epoch([])
+            self.epochs([])
         return peak.bytes
 
     def overhead(self, count: int) -> dict[str, Any]:

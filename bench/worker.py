@@ -67,8 +67,9 @@ def _serve(peer: Peer, job: Job, replies: TextIO) -> None:
     for line in sys.stdin:
         idle_cpu = process.cpu_seconds() - idle_from
         command = json.loads(line)
-        if command["command"] == "epoch":
-            answer = run_epoch(peer, job, command["positions"], command["samples_path"])
+        if command["command"] == "epochs":
+            places = (command["positions"], command["samples_path"])
+            answer = run_epochs(peer, job, *places, command["passes"])
         elif command["command"] == "overhead":
             answer = measure_overhead(peer, command["count"])
         else:
@@ -82,37 +83,45 @@ def _reply(replies: TextIO, answer: dict[str, Any]) -> None:
     replies.flush()
 
 
-def run_epoch(peer: Peer, job: Job, positions: list[int], samples_path: str) -> dict[str, Any]:
-    """Times one epoch and writes what arrived to `samples_path` (NumPy .npz).
+def run_epochs(
+    peer: Peer, job: Job, positions: list[int], samples_path: str, passes: int
+) -> dict[str, Any]:
+    """Times some epochs in a row and writes what arrived to `samples_path` (NumPy .npz).
 
     Args:
         peer: the loader.
         job: what it was asked to do.
-        positions: places in the epoch, ascending, whose images are kept for the pixel check.
+        positions: places in the first epoch, ascending, whose images are kept for the pixel check.
         samples_path: gets `images` (those kept) and `order` (all indices as delivered).
+        passes: how many epochs.
 
     Returns:
-        images, seconds, batch_seconds (from each request to its batch), cpu_seconds,
-        peak_memory_bytes (this process alone), peak_is_of_this_epoch.
+        images, seconds, first_batch_seconds (from the request to the first batch of each epoch),
+        batch_seconds (to each of the other batches), cpu_seconds, peak_memory_bytes (this process
+        alone), peak_is_of_this_epoch.
     """
     kept = np.zeros((len(positions), job.height, job.width, 3), job.dtype)
     order: list[np.ndarray[Any, Any]] = []
     fresh_peak = process.reset_peak_memory()
     images = 0
     next_kept = 0
+    first_batch_seconds: list[float] = []
     batch_seconds: list[float] = []
     cpu_before = process.cpu_seconds()
     started = asked = time.perf_counter()
-    for batch in peer.epoch():
-        batch_seconds.append(time.perf_counter() - asked)
-        _check_form(batch, job)
-        order.append(batch.indices.copy())
-        end = images + len(batch.images)
-        while next_kept < len(positions) and positions[next_kept] < end:
-            kept[next_kept] = batch.images[positions[next_kept] - images]
-            next_kept += 1
-        images = end
-        asked = time.perf_counter()
+    for _ in range(passes):
+        waits = first_batch_seconds
+        for batch in peer.epoch():
+            waits.append(time.perf_counter() - asked)
+            waits = batch_seconds
+            _check_form(batch, job)
+            order.append(batch.indices.copy())
+            end = images + len(batch.images)
+            while next_kept < len(positions) and positions[next_kept] < end:
+                kept[next_kept] = batch.images[positions[next_kept] - images]
+                next_kept += 1
+            images = end
+            asked = time.perf_counter()
     seconds = time.perf_counter() - started
     cpu_seconds = process.cpu_seconds() - cpu_before
     peak = process.peak_memory_bytes()
@@ -120,6 +129,7 @@ def run_epoch(peer: Peer, job: Job, positions: list[int], samples_path: str) -> 
     return {
         "images": images,
         "seconds": seconds,
+        "first_batch_seconds": first_batch_seconds,
         "batch_seconds": batch_seconds,
         "cpu_seconds": cpu_seconds,
         "peak_memory_bytes": peak,
