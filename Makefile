@@ -29,7 +29,7 @@ lint: $(VENV)/with-dev
 # Throughput against peers on your pictures: make bench DATA=folder. The peers go into .bench-envs
 # (about 6 GB); make bench DATA=folder ARGS="--peers pyloader,simplejpeg,pillow" is a quick one.
 bench: $(VENV)/with-bench
-	$(BIN)/python -m bench --data "$(DATA)" $(ARGS)
+	$(BIN)/python -m bench --data "$(DATA)" --chart $(ARGS)
 
 # The same, with its chart and table written into README.md.
 scoreboard: $(VENV)/with-bench

@@ -19,13 +19,15 @@ OURS, OTHERS = "#0b6e4f", "#9aa5b1"
 BAR_INCHES = 0.32
 PANEL_INCHES = 5.0
 LINE_WIDTH = 44
+DOTS_PER_INCH = 130
 
 
 def draw(results: list[dict[str, Any]], path: Path) -> None:
     """Writes a PNG with a row of two panels per result; peers that failed are left out."""
     rows = [_decoding(result) for result in results]
     heights = [1.3 + BAR_INCHES * max(len(summary), 1) for summary in rows]
-    figure = Figure((2 * PANEL_INCHES, sum(heights)), layout="constrained", facecolor=GROUND)
+    size = (2 * PANEL_INCHES, sum(heights))
+    figure = Figure(size, dpi=DOTS_PER_INCH, layout="constrained", facecolor=GROUND)
     axes = figure.subplots(
         len(rows), 2, squeeze=False, height_ratios=heights, gridspec_kw={"wspace": 0.03}
     )
@@ -44,7 +46,8 @@ def draw(results: list[dict[str, Any]], path: Path) -> None:
             **_title_style(),
         )
         right.set_title(
-            f"{settings['threads']} threads, {settings['interpolation']}, {settings['dtype']}\n"
+            f"{settings['threads']} threads, {settings['interpolation']}, {settings['dtype']}, "
+            f"{_cache(result)}\n"
             "CPU milliseconds per image: less is better",
             **_title_style(),
         )
@@ -52,6 +55,10 @@ def draw(results: list[dict[str, Any]], path: Path) -> None:
     FigureCanvasAgg(figure).print_png(drawn, metadata={"Software": None})
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(drawn.getvalue())
+
+
+def _cache(result: dict[str, Any]) -> str:
+    return "page cache " + ("warm" if "warm" in result["experiments"] else "cold")
 
 
 def _decoding(result: dict[str, Any]) -> list[tuple[str, Any]]:

@@ -27,6 +27,8 @@ REFERENCE = "pyloader"
 BASELINES = ("pyloader", "simplejpeg")
 """Peers that also play where caches are measured: what an epoch that decodes takes meanwhile."""
 
+BESIDE = Path("beside the JSON")
+
 CACHED_PASSES = 20
 """Epochs from a cache take milliseconds, so that a turn has more than one; the same for all."""
 
@@ -94,7 +96,9 @@ def main(arguments: list[str] | None = None) -> int:
     report.write_json(path, result)
     print(f"\nraw figures: {path}")
     if options.chart or options.readme:
-        publish.publish([result], options.chart or path.with_suffix(".png"), options.readme)
+        chart = path.with_suffix(".png") if options.chart in (None, BESIDE) else options.chart
+        publish.publish([result], chart, options.readme)
+        print(f"chart: {chart}")
     return 0 if sound else 1
 
 
@@ -219,7 +223,13 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--title", help="of the pictures in table and chart; default: the folder's")
     parser.add_argument("--json", type=Path, help="default: bench/results/DATE-MACHINE-FOLDER.json")
-    parser.add_argument("--chart", type=Path, help="draws a PNG (needs matplotlib)")
+    parser.add_argument(
+        "--chart",
+        type=Path,
+        nargs="?",
+        const=BESIDE,
+        help="draws a PNG, by default beside the JSON (needs matplotlib)",
+    )
     parser.add_argument("--readme", type=Path, help="writes table and chart between its markers")
     options = parser.parse_args(arguments)
     if len(options.size) > 2 or min(options.size) < 1:
