@@ -27,6 +27,7 @@ DECODING_HEADER = (
     "pixels",
 )
 CACHED_HEADER = ("epochs from a cache", "images/s", "CPU ms per image", "peak MB", "PSNR dB")
+NUMBERS = set(DECODING_HEADER[1:-1])
 
 
 class NoMarkers(Exception):
@@ -163,5 +164,6 @@ def _skipped(experiments: dict[str, Any]) -> list[str]:
 
 
 def _markdown(header: tuple[str, ...], rows: list[Any]) -> str:
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    rule = ["---:" if title in NUMBERS else "---" for title in header]
+    lines = [header, rule, *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -112,7 +112,7 @@ def run_epochs(
     for _ in range(passes):
         waits = first_batch_seconds
         for batch in peer.epoch():
-            waits.append(time.perf_counter() - asked)
+            waits.append(round(time.perf_counter() - asked, 6))
             waits = batch_seconds
             _check_form(batch, job)
             order.append(batch.indices.copy())
