@@ -136,9 +136,11 @@ def _write(report: Report, file_format: str, file: IO[bytes] | None) -> None:
         output = (summarize(report, encoding) + "\n").encode(encoding, "backslashreplace")
     else:
         output = render(report, file_format, encoding)
+    rest = memoryview(output)
     try:
         sys.stdout.flush()
-        sys.stdout.buffer.write(output)
+        while rest:  # one that is not buffered may take a part
+            rest = rest[sys.stdout.buffer.write(rest) :]
         sys.stdout.buffer.flush()
     except BrokenPipeError:  # whoever reads has seen enough; say nothing at exit either
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
