@@ -10,7 +10,6 @@ namespace pyloader {
 namespace {
 
 using Four [[gnu::vector_size(16)]] = float;
-using FourInts [[gnu::vector_size(16)]] = int32_t;
 
 constexpr float kCos1 = 0.6532814824f, kCos3 = 0.2705980501f;  // cos and sin of pi/8, over sqrt 2
 
@@ -30,14 +29,14 @@ void transform(Four* x) {
 }
 
 void transpose(Four* x) {
-  const Four a = __builtin_shuffle(x[0], x[1], FourInts{0, 4, 1, 5});
-  const Four b = __builtin_shuffle(x[2], x[3], FourInts{0, 4, 1, 5});
-  const Four c = __builtin_shuffle(x[0], x[1], FourInts{2, 6, 3, 7});
-  const Four d = __builtin_shuffle(x[2], x[3], FourInts{2, 6, 3, 7});
-  x[0] = __builtin_shuffle(a, b, FourInts{0, 1, 4, 5});
-  x[1] = __builtin_shuffle(a, b, FourInts{2, 3, 6, 7});
-  x[2] = __builtin_shuffle(c, d, FourInts{0, 1, 4, 5});
-  x[3] = __builtin_shuffle(c, d, FourInts{2, 3, 6, 7});
+  const Four a = __builtin_shufflevector(x[0], x[1], 0, 4, 1, 5);
+  const Four b = __builtin_shufflevector(x[2], x[3], 0, 4, 1, 5);
+  const Four c = __builtin_shufflevector(x[0], x[1], 2, 6, 3, 7);
+  const Four d = __builtin_shufflevector(x[2], x[3], 2, 6, 3, 7);
+  x[0] = __builtin_shufflevector(a, b, 0, 1, 4, 5);
+  x[1] = __builtin_shufflevector(a, b, 2, 3, 6, 7);
+  x[2] = __builtin_shufflevector(c, d, 0, 1, 4, 5);
+  x[3] = __builtin_shufflevector(c, d, 2, 3, 6, 7);
 }
 
 uint8_t to_byte(float level) {
