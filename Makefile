@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip --disable-pip-version-check --quiet
 BUILD_INPUTS := pyproject.toml setup.py $(shell find csrc -name '*.cpp' -o -name '*.h')
 
-.PHONY: demo test frameworks dev lint bench scoreboard sanitize wheel clean
+.PHONY: demo test frameworks dev lint bench scoreboard sanitize sanitize-python fuzz wheel clean
 
 # Streams a class folder and shows what it does. DATA=folder takes your own.
 demo: $(VENV)/built
@@ -36,10 +36,23 @@ scoreboard: $(VENV)/with-bench
 	$(BIN)/python -m bench --data "$(DATA)" --readme README.md \
 	    --chart bench/results/scoreboard.png $(ARGS)
 
-# The C++ rooms without Python, under address, undefined-behaviour and thread sanitizers.
+# The C++ rooms without Python, under address, undefined-behaviour and thread sanitizers; and a short
+# run of the fuzz targets, the same every time.
 sanitize:
 	tools/system_packages.sh $(PYTHON)
 	$(MAKE) -C tests/cpp
+	$(MAKE) -C tests/fuzz
+
+# The Python suite on an extension under the address and undefined-behaviour sanitizers.
+sanitize-python: $(VENV)/with-test
+	tools/sanitize_python.sh $(BIN)/python $(ARGS)
+
+# Files of strangers, for TIME seconds in all: make fuzz TIME=600 TARGET=decode (header, decode,
+# entropy, resize, cache). tests/fuzz/Makefile has more settings.
+TIME ?= 60
+fuzz:
+	tools/system_packages.sh $(PYTHON) $(if $(filter driver,$(ENGINE)),,clang)
+	$(MAKE) -C tests/fuzz fuzz TIME=$(TIME)
 
 # The source distribution and a wheel that carries libjpeg-turbo, tried out in an empty environment.
 wheel: $(VENV)/with-dev
@@ -48,6 +61,7 @@ wheel: $(VENV)/with-dev
 clean:
 	rm -rf build dist *.egg-info demo-data $(VENV) .bench-envs pyloader/*.so
 	$(MAKE) -C tests/cpp clean
+	$(MAKE) -C tests/fuzz clean
 
 $(VENV)/ready: tools/system_packages.sh
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \

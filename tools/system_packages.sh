@@ -3,7 +3,9 @@
 # Python's headers and its venv module. Installs Debian or Ubuntu packages where it may (as root, or
 # with a sudo that asks nothing); otherwise says what to type and stops.
 #
-# Usage: tools/system_packages.sh PYTHON
+# Usage: tools/system_packages.sh PYTHON [clang]
+#
+# clang: a clang with libFuzzer, too.
 set -eu
 python=$1
 
@@ -24,6 +26,9 @@ has_turbo || missing="$missing libjpeg-dev"
 "$python" -c 'import os, sysconfig, sys
 sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' ||
     missing="$missing python3-dev"
+if [ "${2:-}" = clang ] && [ -z "$("$(dirname "$0")/../tests/fuzz/find_clang.sh")" ]; then
+    missing="$missing clang libclang-rt-dev"
+fi
 [ -n "$missing" ] || exit 0
 
 if command -v apt-get >/dev/null 2>&1; then
@@ -45,7 +50,7 @@ fi
 cat >&2 <<TEXT
 Missing:$missing (Debian's names). Install libjpeg-turbo with headers, a C++20 compiler and Python's
 headers, then try again:
-    Fedora, RHEL:  dnf install gcc-c++ libjpeg-turbo-devel python3-devel
+    Fedora, RHEL:  dnf install gcc-c++ libjpeg-turbo-devel python3-devel    (clang compiler-rt)
     macOS:         brew install jpeg-turbo && export PYLOADER_JPEG_ROOT=\$(brew --prefix jpeg-turbo)
     conda:         conda install -c conda-forge cxx-compiler libjpeg-turbo
 TEXT

@@ -56,6 +56,10 @@ constexpr Sampling kSamplings[] = {{1, 1, 1, 1}, {2, 1, 1, 1}, {1, 2, 1, 1}, {2,
                                    {4, 1, 1, 1}, {1, 4, 1, 1}, {4, 2, 1, 1}, {2, 2, 2, 1},
                                    {2, 2, 1, 2}, {1, 1, 2, 2}, {3, 1, 1, 1}, {2, 2, 2, 2}};
 
+Size halved(Size size, int x, int y) {
+  return {(size.width + (1 << x) - 1) >> x, (size.height + (1 << y) - 1) >> y};
+}
+
 }  // namespace
 
 size_t row_bytes(const JpegHeader& header) {
@@ -124,6 +128,58 @@ Pixels decode(JpegDecoder& decoder, std::span<const uint8_t> content) {
   Pixels pixels = decode(decoder, source);
   decoder.close();
   return pixels;
+}
+
+Planes decode_planes(JpegDecoder& decoder, ByteSource& source, std::array<int, 3> halvings,
+                     bool luma_only) {
+  Planes planes;
+  planes.status = decoder.open(source, planes.header);
+  if (!planes.status.ok() || planes.header.planes == 0) return planes;
+  decoder.want_planes(halvings, luma_only);
+  const auto count = static_cast<size_t>(luma_only ? 1 : planes.header.planes);
+  volatile uint8_t slack = 0;
+  const auto start = [&] {
+    for (size_t c = 0; c < 3; ++c) {
+      const int x = c == 0 ? 0 : planes.header.chroma_halvings_x;
+      const int y = c == 0 ? 0 : planes.header.chroma_halvings_y;
+      planes.sizes[c] = halved(halved(planes.header.size, x, y), halvings[c], halvings[c]);
+      planes.samples[c].clear();
+    }
+  };
+  start();
+  for (PlaneBand band; !band.last;) {
+    planes.status = decoder.read_planes(band);
+    if (!planes.status.ok()) return planes;
+    if (band.restarted) {
+      halvings = {};
+      ++planes.restarts;
+      start();
+    }
+    for (size_t c = 0; c < count; ++c) {
+      const auto width = static_cast<size_t>(planes.sizes[c].width);
+      for (int r = 0; r < band.planes[c].count; ++r) {
+        const uint8_t* row = band.planes[c].rows[r];
+        planes.samples[c].insert(planes.samples[c].end(), row, row + width);
+        slack = slack ^ row[width + kRowSlack - 1];
+      }
+    }
+  }
+  planes.status = decoder.finish();
+  for (size_t c = 0; c < count && planes.status.ok(); ++c) {
+    const Size size = planes.sizes[c];
+    check_equal(planes.samples[c].size(),
+                static_cast<size_t>(size.width) * static_cast<size_t>(size.height), "rows");
+  }
+  return planes;
+}
+
+Planes decode_planes(JpegDecoder& decoder, std::span<const uint8_t> content,
+                     std::array<int, 3> halvings, bool luma_only) {
+  const ExactCopy copy(content);
+  MemorySource source(copy.view());
+  Planes planes = decode_planes(decoder, source, halvings, luma_only);
+  decoder.close();
+  return planes;
 }
 
 std::string name_of(const JpegRecipe& recipe) {

@@ -1,6 +1,7 @@
 // Whole files through the decoder and through libjpeg itself, and every way to store an image.
 #pragma once
 
+#include <array>
 #include <span>
 #include <string>
 #include <vector>
@@ -29,6 +30,22 @@ Pixels decode(JpegDecoder& decoder, std::span<const uint8_t> content);
 
 // What libjpeg itself makes of the content, with nothing clever in between; empty on any error.
 std::vector<uint8_t> reference_pixels(std::span<const uint8_t> content, const JpegHeader& header);
+
+struct Planes {
+  Status status;
+  JpegHeader header;
+  int restarts = 0;
+  std::array<std::vector<uint8_t>, 3> samples;  // packed
+  std::array<Size, 3> sizes;
+};
+
+// All planes of one file, which stays open; nothing where the header has none.
+Planes decode_planes(JpegDecoder& decoder, ByteSource& source, std::array<int, 3> halvings,
+                     bool luma_only = false);
+
+// Content in memory, at the end of a heap block; closes the file.
+Planes decode_planes(JpegDecoder& decoder, std::span<const uint8_t> content,
+                     std::array<int, 3> halvings, bool luma_only = false);
 
 std::string name_of(const JpegRecipe& recipe);
 

@@ -1,0 +1,64 @@
+// Opens arbitrary bytes as a JPEG: a failure with a reason or a header that makes sense, the same
+// however the bytes are cut into windows.
+#include "base/pixels.h"
+#include "fuzz.h"
+#include "inputs.h"
+#include "jpeg/decoder.h"
+
+using namespace pyloader;
+using namespace pyloader::testing;
+
+namespace {
+
+struct Opened {
+  Status status;
+  JpegHeader header;
+};
+
+Opened open(JpegDecoder& decoder, ByteSource& source) {
+  Opened opened;
+  opened.status = decoder.open(source, opened.header);
+  decoder.close();
+  return opened;
+}
+
+void expect_sense(const JpegHeader& header) {
+  const auto [width, height] = header.size;
+  expect(width > 0 && height > 0 && width < 65536 && height < 65536, "an impossible size");
+  expect(int64_t{width} * height <= kMaxPixels, "more pixels than the limit");
+  expect(header.planes == 0 || header.planes == 1 || header.planes == 3, "an odd number of planes");
+  expect((header.pixels == JpegPixels::kPlanes) == (header.planes == 3), "colour without planes");
+  expect(header.picks_columns == (header.planes > 0), "columns without planes");
+  for (const int halvings : {header.chroma_halvings_x, header.chroma_halvings_y}) {
+    expect(halvings == 0 || (halvings == 1 && header.planes == 3), "impossible halvings");
+  }
+}
+
+bool same(const JpegHeader& a, const JpegHeader& b) {
+  return a.size == b.size && a.pixels == b.pixels && a.picks_columns == b.picks_columns &&
+         a.planes == b.planes && a.chroma_halvings_x == b.chroma_halvings_x &&
+         a.chroma_halvings_y == b.chroma_halvings_y;
+}
+
+}  // namespace
+
+int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  static JpegDecoder decoder(available_simd_level(), EntropyDecoder::kOwn);
+  Input input(data, size);
+  const ExactCopy copy(input.content);
+  MemorySource in_one(copy.view());
+  const Opened whole = open(decoder, in_one);
+  if (whole.status.ok()) {
+    reached();
+    expect_sense(whole.header);
+  } else {
+    expect(!whole.status.reason().empty(), "a failure without a reason");
+  }
+  const int longest = input.choices.one_in(2) ? 16 : 1024;
+  ChoppedSource in_windows(copy.view(), static_cast<size_t>(input.choices.between(1, longest)));
+  const Opened chopped = open(decoder, in_windows);
+  expect(chopped.status.code() == whole.status.code(), "windows change the verdict");
+  expect(chopped.status.reason() == whole.status.reason(), "windows change the reason");
+  expect(!whole.status.ok() || same(chopped.header, whole.header), "windows change the header");
+  return 0;
+}
