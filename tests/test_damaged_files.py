@@ -5,6 +5,7 @@ import os
 import resource
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -154,3 +155,33 @@ def test_a_large_file_is_the_same_whether_it_comes_whole_or_in_windows(tmp_path:
             )
             ours = load_img(path, target_size=target, interpolation="bilinear")
             assert np.array_equal(ours, expected)
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_what_follows_the_last_row_counts_as_far_as_pillow_looks(
+    tmp_path: Path, restarts: bool
+) -> None:
+    # Pillow reads 65536 bytes at a time, and no more once it has the last row.
+    noise = np.random.default_rng(12).integers(0, 256, (300, 200, 3), dtype=np.uint8)
+    options: dict[str, Any] = {"restart_marker_rows": 1} if restarts else {}
+    content = jpeg(noise, quality=95, **options)
+    assert 65536 < len(content) < 2 * 65536
+    bad_marker = b"\xff\x7e"
+    files = []
+    for end in (65536, 2 * 65536, 3 * 65536):
+        for behind in range(-4, 4):
+            filling = bytes(max(0, end + behind - (len(content) - 2)))
+            files.append(content[:-2] + filling + bad_marker + b"\xff\xd9")
+    expected = [outcome_of_pillow(content) is not None for content in files]
+    assert len(set(expected)) == 2
+    assert count_disagreements(files) == (0, 0)
+    for content, accepted in zip(files, expected, strict=True):
+        path = tmp_path / "picture.jpg"
+        path.write_bytes(content)
+        for target in (None, (20, 20)):
+            try:
+                load_img(path, target_size=target)
+            except ImageError:
+                assert not accepted
+            else:
+                assert accepted

@@ -373,6 +373,7 @@ Status JpegDecoder::finish() {
     if (Status status = s.skip_planes(); !status.ok()) return status;
   }
   // A file that ends right after its last row is accepted: the result is not looked at.
+  end_at_block(s.source);
   auto step = [&] { (void)jpeg_finish_decompress(&s.info); };
   if (!guarded(s.errors, step)) return damaged(s.errors, s.limits);
   return {};

@@ -1,5 +1,7 @@
 #include "jpeg/libjpeg.h"
 
+#include <algorithm>
+
 namespace pyloader {
 namespace {
 
@@ -19,17 +21,26 @@ void on_progress(j_common_ptr info) {
   std::longjmp(errors->wall, 1);
 }
 
+// `bytes_in_buffer` reaches to the window's end.
+void hide_what_follows(LibjpegSource& source) {
+  if (source.window_end <= source.end) return;
+  size_t& left = source.manager.bytes_in_buffer;
+  left -= static_cast<size_t>(std::min<uint64_t>(source.window_end - source.end, left));
+}
+
 void take_window(LibjpegSource& source) {
   const auto window = source.bytes->window();
   source.manager.next_input_byte = window.data();
   source.manager.bytes_in_buffer = window.size();
+  source.window_end += window.size();
+  hide_what_follows(source);
 }
 
 void start_source(j_decompress_ptr) {}
 
 boolean fill_source(j_decompress_ptr info) {
   auto* source = reinterpret_cast<LibjpegSource*>(info->src);
-  if (!source->bytes->refill()) return FALSE;
+  if (source->window_end >= source->end || !source->bytes->refill()) return FALSE;
   take_window(*source);
   return TRUE;
 }
@@ -42,8 +53,7 @@ void skip_source(j_decompress_ptr info, long count) {
     left -= manager.bytes_in_buffer;
     manager.next_input_byte += manager.bytes_in_buffer;
     manager.bytes_in_buffer = 0;
-    if (!source->bytes->refill()) return;
-    take_window(*source);
+    if (fill_source(info) == FALSE) return;
   }
   manager.next_input_byte += left;
   manager.bytes_in_buffer -= left;
@@ -69,12 +79,20 @@ void limit_scans(ScanLimit& limit, int most, jpeg_decompress_struct& info) {
 
 void init_source(LibjpegSource& source, ByteSource& bytes) {
   source.bytes = &bytes;
+  source.window_end = 0;
+  source.end = UINT64_MAX;
   source.manager.init_source = start_source;
   source.manager.fill_input_buffer = fill_source;
   source.manager.skip_input_data = skip_source;
   source.manager.resync_to_restart = jpeg_resync_to_restart;
   source.manager.term_source = start_source;
   take_window(source);
+}
+
+void end_at_block(LibjpegSource& source) {
+  const uint64_t at = source.window_end - source.manager.bytes_in_buffer;
+  source.end = (at + kPillowBlock - 1) / kPillowBlock * kPillowBlock;
+  hide_what_follows(source);
 }
 
 }  // namespace pyloader

@@ -40,11 +40,19 @@ jpeg_error_mgr* init_errors(LibjpegErrors& errors);
 struct LibjpegSource {
   jpeg_source_mgr manager;  // first, as above
   ByteSource* bytes;
+  // Counted from the content's beginning: where the present window ends, and what libjpeg may see.
+  uint64_t window_end;
+  uint64_t end;
 };
 
 // Bytes from `bytes`, from its present window on. At the end libjpeg is suspended, which callers
 // see as "no progress" and report as truncation, like Pillow.
 void init_source(LibjpegSource& source, ByteSource& bytes);
+
+// Hides what lies behind the block in which libjpeg is: Pillow hands it blocks of this many bytes,
+// and does not fetch another one after the last row.
+inline constexpr uint64_t kPillowBlock = 65536;
+void end_at_block(LibjpegSource& source);
 
 // Runs `step`, which may call libjpeg. False when libjpeg gave up; errors.message tells why.
 template <class Step>
