@@ -60,8 +60,8 @@ Image nearest_pass(Image& image, const ResizePlan& plan) {
   return out;
 }
 
-// A row as `form` has it: planes behind each other, each with its slack. `columns`, where given, are
-// what it consists of.
+// A row as `form` has it: planes behind each other, each with its slack. `columns`, where given,
+// are what it consists of.
 void copy_row(Image& image, int y, std::span<const int32_t> columns, uint8_t* out,
               ptrdiff_t plane_stride) {
   const int width = columns.empty() ? image.size.width : static_cast<int>(columns.size());

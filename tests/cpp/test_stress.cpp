@@ -1,6 +1,6 @@
 // Everything that callers may do to a pool, at random moments and from many threads: submit, fetch,
-// keep and drop leases, cancel, look at the numbers, close, drop the pool, fork. What is delivered is
-// right, and every slot comes back. Rounds are counted, not timed.
+// keep and drop leases, cancel, look at the numbers, close, drop the pool, fork. What is delivered
+// is right, and every slot comes back. Rounds are counted, not timed.
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -153,9 +153,9 @@ void everything_at_random_moments(bool with_cache) {
 void without_a_cache() { everything_at_random_moments(false); }
 void with_a_cache() { everything_at_random_moments(true); }
 
-// A child of a fork has no workers, and must not touch the parent's pool: it makes its own, and what
-// it inherited may die in it. The thread sanitizer does not follow a fork beside threads, so there
-// the child ends at once.
+// A child of a fork has no workers, and must not touch the parent's pool: it makes its own, and
+// what it inherited may die in it. The thread sanitizer does not follow a fork beside threads, so
+// there the child ends at once.
 bool child_works(const ImageFolder& folder, uint32_t seed) {
 #if defined(__SANITIZE_THREAD__)
   (void)folder;

@@ -90,7 +90,8 @@ std::span<const uint8_t> CacheContent::image(const CacheRecord& record) const {
 
 bool CacheContent::vouches(const CacheRecord& record) const {
   const auto pixels = image(record);
-  return !pixels.empty() && checksum(pixels.data(), pixels.size(), record.key.low) == record.checksum;
+  return !pixels.empty() &&
+         checksum(pixels.data(), pixels.size(), record.key.low) == record.checksum;
 }
 
 void CacheContent::seal_header() {

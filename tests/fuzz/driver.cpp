@@ -96,12 +96,19 @@ Options parse(int argc, char** argv) {
     const auto value = [&](std::string_view name) -> const char* {
       return argument.starts_with(name) ? argv[i] + name.size() : nullptr;
     };
-    if (const char* runs = value("-runs=")) options.runs = std::atol(runs);
-    else if (const char* time = value("-max_total_time=")) options.seconds = std::atol(time);
-    else if (const char* seed = value("-seed=")) options.seed = static_cast<uint32_t>(std::atol(seed));
-    else if (const char* most = value("-max_len=")) options.max_size = static_cast<size_t>(std::atol(most));
-    else if (const char* prefix = value("-artifact_prefix=")) options.artifacts = prefix;
-    else if (!argument.starts_with("-")) options.paths.emplace_back(argument);
+    if (const char* runs = value("-runs=")) {
+      options.runs = std::atol(runs);
+    } else if (const char* time = value("-max_total_time=")) {
+      options.seconds = std::atol(time);
+    } else if (const char* seed = value("-seed=")) {
+      options.seed = static_cast<uint32_t>(std::atol(seed));
+    } else if (const char* most = value("-max_len=")) {
+      options.max_size = static_cast<size_t>(std::atol(most));
+    } else if (const char* prefix = value("-artifact_prefix=")) {
+      options.artifacts = prefix;
+    } else if (!argument.starts_with("-")) {
+      options.paths.emplace_back(argument);
+    }
   }
   return options;
 }

@@ -1,5 +1,5 @@
-// What the fuzz targets share. An input is some content and, behind it, numbers that say what is done
-// with it: a file becomes an input by adding a few bytes.
+// What the fuzz targets share. An input is some content and, behind it, numbers that say what is
+// done with it: a file becomes an input by adding a few bytes.
 #pragma once
 
 #include <cstddef>

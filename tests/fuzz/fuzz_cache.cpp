@@ -1,6 +1,6 @@
-// Arbitrary bytes as the files of a cache folder: opened, looked up, changed under the reader, taken
-// over and added to. What comes back is what a whole record of the files vouches for, or nothing;
-// what was written comes back.
+// Arbitrary bytes as the files of a cache folder: opened, looked up, changed under the reader,
+// taken over and added to. What comes back is what a whole record of the files vouches for, or
+// nothing; what was written comes back.
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -65,7 +65,8 @@ bool is_written(const Found& found, uint64_t number) {
   return found.pixels == fuzz_pixels(number) && found.was_gray == fuzz_gray(number);
 }
 
-// Looks all keys up; whether there is any. `known` is what may be found besides the pixels that this fuzzer writes.
+// Looks all keys up; whether any is there. `known` is what may be found besides the pixels that
+// this fuzzer writes.
 bool look_up_all(FolderCache& cache, const CacheContent& known, bool all_there) {
   bool any = false;
   for (uint64_t number = 0; number < kFuzzKeys; ++number) {
@@ -119,7 +120,10 @@ CacheContent changed(CacheContent content, Choices& choices) {
     const int way = choices.below(4);
     if (way == 0) bytes->resize(at);
     if (way == 1) (*bytes)[at] ^= static_cast<uint8_t>(1 + choices.below(255));
-    if (way == 2) bytes->insert(bytes->end(), bytes->begin() + static_cast<ptrdiff_t>(at), bytes->end());
+    if (way == 2) {
+      const std::vector<uint8_t> tail(bytes->begin() + static_cast<ptrdiff_t>(at), bytes->end());
+      bytes->insert(bytes->end(), tail.begin(), tail.end());
+    }
   }
   return content;
 }

@@ -1,6 +1,6 @@
-// Decodes arbitrary bytes in every way that a decoder offers, at every SIMD level, by libjpeg and by
-// the entropy decoder of our own: rows, chosen rows and columns, planes, halved planes, parts of a
-// file. What is the same by contract must be the same: verdicts, words and pixels.
+// Decodes arbitrary bytes in every way that a decoder offers, at every SIMD level, by libjpeg and
+// by the entropy decoder of our own: rows, chosen rows and columns, planes, halved planes, parts of
+// a file. What is the same by contract must be the same: verdicts, words and pixels.
 #include <array>
 #include <memory>
 #include <vector>
@@ -16,8 +16,8 @@ namespace {
 
 constexpr int64_t kMostPixels = int64_t{1} << 14;
 
-// One file, in windows of one size: what libjpeg makes of damaged bytes depends on how many it has at
-// hand.
+// One file, in windows of one size: what libjpeg makes of damaged bytes depends on how many it has
+// at hand.
 class File {
  public:
   File(std::span<const uint8_t> content, size_t window) : content_(content), window_(window) {}
@@ -169,7 +169,10 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Choices& choices = input.choices;
   const int window = choices.one_in(3) ? choices.between(1, 200) : 0;
   const File file(input.content, static_cast<size_t>(window));
-  JpegDecoder& decoder = *decoders[static_cast<size_t>(choices.below(static_cast<int>(decoders.size())))];
+  JpegDecoder& decoder = *decoders[choices.next() % decoders.size()];
+  ImageLimits limits;
+  if (choices.one_in(8)) limits.scans = choices.between(1, 12);
+  for (JpegDecoder* each : {&libjpeg, &own_scalar, &decoder}) each->limit(limits);
   JpegHeader header;
   {
     MemorySource source(file.content());

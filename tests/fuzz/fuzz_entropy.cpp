@@ -1,6 +1,6 @@
 // Compares the entropy decoder of our own with libjpeg's on made and damaged files: what ours takes
-// for a clean scan has jpeg_read_coefficients' coefficients, every one, and no warning from libjpeg;
-// and a decoder that uses ours gives libjpeg's pixels, verdict and words.
+// for a clean scan has jpeg_read_coefficients' coefficients, every one, and no warning from
+// libjpeg; and a decoder that uses ours gives libjpeg's pixels, verdict and words.
 #include <algorithm>
 #include <cstdio>
 #include <vector>

@@ -13,19 +13,21 @@ namespace {
 struct Opened {
   Status status;
   JpegHeader header;
+  uint64_t memory = 0;  // needed
 };
 
 Opened open(JpegDecoder& decoder, ByteSource& source) {
   Opened opened;
   opened.status = decoder.open(source, opened.header);
+  if (opened.status.ok()) opened.memory = decoder.memory_needed();
   decoder.close();
   return opened;
 }
 
-void expect_sense(const JpegHeader& header) {
+void expect_sense(const JpegHeader& header, const ImageLimits& limits) {
   const auto [width, height] = header.size;
   expect(width > 0 && height > 0 && width < 65536 && height < 65536, "an impossible size");
-  expect(int64_t{width} * height <= kMaxPixels, "more pixels than the limit");
+  expect(int64_t{width} * height <= limits.pixels, "more pixels than the limit");
   expect(header.planes == 0 || header.planes == 1 || header.planes == 3, "an odd number of planes");
   expect((header.pixels == JpegPixels::kPlanes) == (header.planes == 3), "colour without planes");
   expect(header.picks_columns == (header.planes > 0), "columns without planes");
@@ -45,12 +47,16 @@ bool same(const JpegHeader& a, const JpegHeader& b) {
 int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static JpegDecoder decoder(available_simd_level(), EntropyDecoder::kOwn);
   Input input(data, size);
+  ImageLimits limits;
+  if (input.choices.one_in(4)) limits = {.pixels = input.choices.between(1, 2000), .scans = 1};
+  decoder.limit(limits);
   const ExactCopy copy(input.content);
   MemorySource in_one(copy.view());
   const Opened whole = open(decoder, in_one);
   if (whole.status.ok()) {
     reached();
-    expect_sense(whole.header);
+    expect(whole.memory > 0, "a file that needs no memory");
+    expect_sense(whole.header, limits);
   } else {
     expect(!whole.status.reason().empty(), "a failure without a reason");
   }
@@ -60,5 +66,6 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   expect(chopped.status.code() == whole.status.code(), "windows change the verdict");
   expect(chopped.status.reason() == whole.status.reason(), "windows change the reason");
   expect(!whole.status.ok() || same(chopped.header, whole.header), "windows change the header");
+  expect(chopped.memory == whole.memory, "windows change the memory that is needed");
   return 0;
 }

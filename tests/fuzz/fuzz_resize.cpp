@@ -1,5 +1,5 @@
-// Resizes and stores images of any size, form, filter and crop, in ragged bands, at every SIMD level:
-// rows are those of two plain passes, stored values those of the scalar kernels.
+// Resizes and stores images of any size, form, filter and crop, in ragged bands, at every SIMD
+// level: rows are those of two plain passes, stored values those of the scalar kernels.
 #include <array>
 #include <bit>
 #include <cstring>
@@ -15,25 +15,26 @@ using namespace pyloader::testing;
 
 namespace {
 
-// What a side and a pass may cost: small images are done in no time, and find as much.
-constexpr int64_t kMostValues = int64_t{1} << 12;
+// Pixels that go into a pass or come out of it: small images are done in no time, and find nearly
+// as much as larger ones.
+constexpr int64_t kFewPixels = int64_t{1} << 10, kManyPixels = int64_t{1} << 13;
 
 int side(Choices& choices) {
   const int bits = choices.one_in(20) ? 16 : choices.below(8);
   return 1 + choices.below(1 << bits);
 }
 
-void bound(Size& source, Size& target) {
+void bound(Size& source, Size& target, int64_t most) {
   const auto halve = [](int& value) { value = (value + 1) / 2; };
-  while (int64_t{source.width} * source.height > kMostValues) {
+  while (int64_t{source.width} * source.height > most) {
     halve(source.width > source.height ? source.width : source.height);
   }
-  while (int64_t{target.width} * target.height > kMostValues) {
+  while (int64_t{target.width} * target.height > most) {
     halve(target.width > target.height ? target.width : target.height);
   }
   // Between the passes one side is the target's already.
-  while (int64_t{target.width} * source.height > kMostValues) halve(target.width);
-  while (int64_t{source.width} * target.height > kMostValues) halve(target.height);
+  while (int64_t{target.width} * source.height > most) halve(target.width);
+  while (int64_t{source.width} * target.height > most) halve(target.height);
 }
 
 StoreTable choose_table(Choices& choices) {
@@ -71,11 +72,11 @@ std::vector<uint8_t> stored(Image& image, const SampleLayout& layout, const Stor
 
 void compare_stores(Image& image, SimdLevel level, Choices& choices, Random& random) {
   const StoreTable table = choose_table(choices);
+  // Missing channels are filled up.
+  const int most = image.channels == 1 ? 3 : 5 - image.channels;
+  const int channels = std::array{4, 3, 1}[static_cast<size_t>(choices.below(most))];
   const SampleLayout layout = {.size = image.size,
-                               .channels = image.channels == 1 ? std::array{1, 3, 4}[static_cast<size_t>(
-                                                                     choices.below(3))]
-                                           : image.channels == 3 ? choices.between(3, 4)
-                                                                 : 4,
+                               .channels = channels,
                                .channels_first = choices.one_in(2),
                                .item_size = table.item_size};
   const bool premultiplied = image.channels == 4 && choices.one_in(2);
@@ -98,7 +99,7 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto number = static_cast<size_t>(kind / 960) % levels.size();
   if (kind % 7 == 0) target.width = source.width;
   if (kind % 11 == 0) target.height = source.height;
-  bound(source, target);
+  bound(source, target, choices.one_in(16) ? kManyPixels : kFewPixels);
   ResizeRequest request = {.source = source,
                            .target = target,
                            .filter = kFilters[kind % 6],

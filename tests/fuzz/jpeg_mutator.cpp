@@ -1,5 +1,5 @@
-// Damages JPEG files where it matters: in the segments of the header and at the start of the scan, by
-// bits, bytes, markers and pieces. Half of all changes; the others are the fuzzer's own.
+// Damages JPEG files where it matters: in the segments of the header and at the start of the scan,
+// by bits, bytes, markers and pieces. Half of all changes; the others are the fuzzer's own.
 #include <algorithm>
 #include <utility>
 #include <vector>

@@ -181,7 +181,9 @@ void write_cache_files(Writer& writer) {
         part.index.resize(part.index.size() - cut);
         part.images.resize(part.images.size() - std::min(cut, part.images.size()));
         const auto index_bytes = static_cast<int>(part.index.size());
-        for (const int seals : {0, 3}) writer.add(joined(part.index, part.images), {index_bytes, seals});
+        for (const int seals : {0, 3}) {
+          writer.add(joined(part.index, part.images), {index_bytes, seals});
+        }
       }
       CacheContent twice = content;
       twice.index.insert(twice.index.end(), content.index.begin() + CacheFile::kHeaderBytes,

@@ -21,8 +21,8 @@ for word in "$@"; do
     esac
     log=$FINDINGS/$target.log
     # shellcheck disable=SC2086
-    "$programs/fuzz_$target" "$option" -seed="${SEED:-1}" -max_len=4096 -mutate_depth=3 -print_final_stats=1 \
-        -artifact_prefix="$FINDINGS/$target-" $dictionary "$CORPUS/$target" >"$log" 2>&1
+    "$programs/fuzz_$target" "$option" -seed="${SEED:-1}" -max_len=4096 -mutate_depth=3 \
+        -print_final_stats=1 -artifact_prefix="$FINDINGS/$target-" $dictionary "$CORPUS/$target" >"$log" 2>&1
     status=$?
     count=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log" | tail -1)
     reached=$(sed -n 's/^stat::units_that_reached_it: *//p' "$log" | tail -1)
