@@ -19,7 +19,7 @@ struct ImageRequest {
   Filter filter = Filter::kNearest;
   bool keep_aspect_ratio = false;
   Fidelity fidelity = Fidelity::kExact;
-  ImageLimits limits;
+  ImageLimits limits = {};
 };
 
 // Decodes encoded `content` into memory that `allocate` gives for the final size: rows of packed

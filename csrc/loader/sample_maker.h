@@ -28,7 +28,7 @@ struct SampleSpec {
   Filter filter = Filter::kNearest;
   bool keep_aspect_ratio = false;
   Fidelity fidelity = Fidelity::kExact;
-  ImageLimits limits;
+  ImageLimits limits = {};
   AugmentSpec augment;  // of samples that have a transform, or are standardised
   FloatTarget target = FloatTarget::kUint8;  // the batch's dtype, where floats are stored
 };
