@@ -20,7 +20,8 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 
 CORE := $(sort $(filter-out $(ROOT)/csrc/bind/%,$(wildcard $(ROOT)/csrc/*/*.cpp)))
 
-# One job per core, unless the caller has said a number.
-ifeq ($(filter -j% --jobserver%,$(MAKEFLAGS)),)
-MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 2)
+# One job per core, unless the caller has said a number or is another one of these Makefiles.
+ifeq ($(filter -j% --jobserver%,$(MAKEFLAGS))$(PYLOADER_JOBS),)
+export PYLOADER_JOBS := $(shell nproc 2>/dev/null || echo 2)
+MAKEFLAGS += -j$(PYLOADER_JOBS)
 endif
