@@ -41,7 +41,6 @@ Ring::Ring(int depth, Pinning pinning, uint64_t room,
 SlotHandle Ring::acquire(size_t bytes, NoSlot& why) {
   why = NoSlot::kNone;
   SlotHandle handle;
-  std::vector<HostBuffer> surplus;  // freed without the lock
   {
     std::lock_guard lock(mutex_);
     if (counts_.busy == depth_) {
@@ -57,13 +56,11 @@ SlotHandle Ring::acquire(size_t bytes, NoSlot& why) {
     } else if (!free_.empty()) {
       // None fits: make room for one that does.
       count_slot(free_.back(), -1);
-      surplus.push_back(std::move(free_.back()));
       free_.pop_back();
     }
     if (handle.buffer_.data() == nullptr && room_ != 0) {
       while (counts_.bytes + promised_ + bytes > room_ && !free_.empty()) {
         count_slot(free_.back(), -1);
-        surplus.push_back(std::move(free_.back()));
         free_.pop_back();
       }
       if (counts_.bytes + promised_ + bytes > room_) {
@@ -75,7 +72,6 @@ SlotHandle Ring::acquire(size_t bytes, NoSlot& why) {
     ++counts_.busy;  // holds the place while memory is taken without the lock
   }
   const bool fresh = handle.buffer_.data() == nullptr;
-  surplus.clear();  // before more is taken
   if (fresh) handle.buffer_ = HostBuffer::allocate(bytes, pinning_);
 
   std::lock_guard lock(mutex_);
