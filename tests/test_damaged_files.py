@@ -185,3 +185,17 @@ def test_what_follows_the_last_row_counts_as_far_as_pillow_looks(
                 assert not accepted
             else:
                 assert accepted
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_markers_without_content_are_judged_like_pillow(progressive: bool) -> None:
+    random = np.random.default_rng(13)
+    content = jpeg(picture(random, 20, 30), progressive=progressive)
+    places = [at for at in range(2, len(content) - 1) if content[at] == 0xFF and content[at + 1]]
+    files = [
+        content[:at] + bytes([0xFF, marker]) + content[at:]
+        for at in places
+        for marker in (0x01, 0x02, 0xBF, 0xD0, 0xD7, 0xD8)
+    ]
+    assert len({outcome_of_pillow(content) is not None for content in files}) == 2
+    assert count_disagreements(files) == (0, 0)

@@ -1,5 +1,7 @@
 #include "jpeg/libjpeg.h"
 
+#include <jerror.h>
+
 #include <algorithm>
 
 namespace pyloader {
@@ -11,7 +13,15 @@ void on_error(j_common_ptr info) {
   std::longjmp(errors->wall, 1);
 }
 
-void on_message(j_common_ptr, int) {}
+// libjpeg passes over the marker TEM, and tells; Pillow refuses a header that has it.
+void on_message(j_common_ptr info, int) {
+  jpeg_error_mgr& about = *info->err;
+  constexpr int kTem = 0x01;
+  if (about.msg_code != JTRC_PARMLESS_MARKER || about.msg_parm.i[0] != kTem) return;
+  if (reinterpret_cast<j_decompress_ptr>(info)->input_scan_number > 0) return;
+  about.msg_code = JERR_UNKNOWN_MARKER;
+  on_error(info);
+}
 
 void on_progress(j_common_ptr info) {
   const auto* limit = reinterpret_cast<ScanLimit*>(info->progress);
