@@ -29,9 +29,12 @@ void Pool::start_threads() {
       WorkerCounters& counters = *counters_[threads_.size()];
       threads_.emplace_back([self = shared_from_this(), &counters] { self->work(counters); });
     }
-  } catch (const std::system_error&) {
+  } catch (const std::system_error& error) {
     // Fewer threads do the same work; none cannot.
-    if (threads_.empty()) throw;
+    if (!threads_.empty()) return;
+    throw std::system_error(error.code(),
+                            "cannot start a thread to load images with; raise the limit on threads "
+                            "(ulimit -u) or on memory, or end other programs");
   }
 }
 
