@@ -1,7 +1,13 @@
 #include "bind/bind.h"
 
+#include <chrono>
 #include <memory>
+#include <thread>
 #include <utility>
+
+#ifdef __GLIBCXX__
+#include <cxxabi.h>
+#endif
 
 namespace pyloader {
 
@@ -95,6 +101,19 @@ py::array array_of_slot(SlotHandle slot, const py::dtype& dtype, std::vector<py:
   py::capsule lease(held.get(), [](void* handle) { delete static_cast<SlotHandle*>(handle); });
   held.release();
   return py::array(dtype, std::move(shape), data, lease);
+}
+
+WithoutGil::~WithoutGil() {
+#ifdef __GLIBCXX__
+  try {
+    PyEval_RestoreThread(state_);
+  } catch (abi::__forced_unwind&) {
+    // Note [end of the interpreter]. Leaving the handler would terminate the process.
+    for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
+  }
+#else
+  PyEval_RestoreThread(state_);
+#endif
 }
 
 bool python_is_finalizing() {

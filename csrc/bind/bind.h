@@ -42,6 +42,22 @@ py::array array_of_slot(SlotHandle slot, const py::dtype& dtype, std::vector<py:
 // Keeps a Python object alive from code that does not hold the GIL.
 std::shared_ptr<void> hold(py::object object);
 
+// Lets other threads into Python while it lives; made with the GIL, which it takes back at its end.
+//
+// Note [end of the interpreter]: until 3.14, CPython ends a daemon thread that wants the GIL while
+// the interpreter goes down, by unwinding its stack; that would meet destructors, which terminate
+// the process. From 3.14 on the thread sleeps until the process ends, and so it does here.
+class WithoutGil {
+ public:
+  WithoutGil() : state_(PyEval_SaveThread()) {}
+  ~WithoutGil();
+  WithoutGil(const WithoutGil&) = delete;
+  WithoutGil& operator=(const WithoutGil&) = delete;
+
+ private:
+  PyThreadState* const state_;
+};
+
 // True when the interpreter is going down and no thread may enter it any more.
 bool python_is_finalizing();
 

@@ -37,7 +37,7 @@ py::object load_image_bound(const py::bytes& source, bool is_path, py::object ho
   Status status;
   py::array_t<uint8_t> pixels;
   {
-    py::gil_scoped_release release;
+    const WithoutGil released;
     if (is_path) {
       status = read_file(text, content);
     } else {

@@ -63,7 +63,7 @@ class Loader {
       }
       rows.assign(transforms->data(), transforms->data() + transforms->size());
     }
-    py::gil_scoped_release release;
+    const WithoutGil released;
     return pool_->submit(std::move(indices), std::move(rows), std::move(others));
   }
 
@@ -72,7 +72,7 @@ class Loader {
     for (;;) {
       bool done;
       {
-        py::gil_scoped_release release;
+        const WithoutGil released;
         done = pool_->fetch(ticket, kSignalInterval, fetched);
       }
       if (done) break;
@@ -94,12 +94,12 @@ class Loader {
   }
 
   void cancel() {
-    py::gil_scoped_release release;
+    const WithoutGil released;
     pool_->cancel();
   }
 
   void close() {
-    py::gil_scoped_release release;
+    const WithoutGil released;
     pool_->close();
   }
 

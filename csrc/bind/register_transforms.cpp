@@ -32,7 +32,7 @@ py::array_t<float> transform_image(const Image& image, const Row& transform, boo
   auto* out = reinterpret_cast<uint8_t*>(result.mutable_data());
   const float* pixels = image.data();
   {
-    py::gil_scoped_release release;
+    const WithoutGil released;
     Augmenter augmenter(layout, spec, FloatTarget::kFloat32, simd_level());
     augmenter.run(parsed, pixels, out);
   }
