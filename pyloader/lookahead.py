@@ -75,7 +75,9 @@ class Lookahead:
     """One native loader and the queue of batches that it is working on.
 
     Guards one invariant: the queue continues, gapless, the cursor that the consumer stands at.
-    A consumer that stands elsewhere than at the front's `before` makes the queue start anew.
+    A consumer that stands elsewhere than at the front's `before` makes the queue start anew. So
+    does an interrupt (KeyboardInterrupt, SystemExit), which may come between any two steps: a
+    ticket that the queue does not know would hold a place in the ring for ever.
     Not thread-safe, apart from `close`: the iterator calls it under its lock.
 
     Args:
@@ -106,6 +108,7 @@ class Lookahead:
         self._random = np.random.RandomState(0)  # reseeded for every batch
         self._loader: Loader = make_loader(settings, source)
         self._queue: deque[PlannedBatch] = deque()
+        self._agrees = True  # whether the queue and the loader know the same tickets
         self._epoch_end: tuple[Cursor | None, Cursor | None] = None, None
 
     @property
@@ -136,7 +139,7 @@ class Lookahead:
                 due: trouble further ahead waits until it is at the front.
             TypeError: Likewise.
         """
-        if self._queue and not _continues(self._queue[0], cursor, None):
+        if not self._agrees or (self._queue and not _continues(self._queue[0], cursor, None)):
             self.forget()
         enough = self._enough()
         while len(self._queue) < enough:
@@ -173,7 +176,7 @@ class Lookahead:
             upcoming: The positions, in the order in which they will be asked for, with None where
                 an epoch ends in between. No more are prepared than is usual.
         """
-        if self._queue and not self._leads_to(cursor, upcoming):
+        if not self._agrees or (self._queue and not self._leads_to(cursor, upcoming)):
             self.forget()
         enough, known = self._enough(), len(self._queue)
         for index in upcoming:
@@ -206,8 +209,8 @@ class Lookahead:
     def fetch(self) -> FetchedBatch:
         """Waits for the front batch and takes it out of the queue.
 
-        An interrupt (KeyboardInterrupt, SystemExit) empties the queue: nothing is delivered, and
-        the next `front` plans the same batch again.
+        After an interrupt (KeyboardInterrupt, SystemExit) nothing is delivered, and the next
+        `front` plans the same batch again.
 
         Returns:
             The batch's images.
@@ -216,6 +219,7 @@ class Lookahead:
             Exception: Whatever made the batch fail; it is out of the queue all the same.
         """
         planned = self._queue[0]
+        self._agrees = False
         try:
             if planned.problem is not None:
                 raise planned.problem
@@ -224,18 +228,19 @@ class Lookahead:
                 fetched = FetchedBatch(*self._loader.wait(planned.ticket))
         except Exception:
             self._queue.popleft()
-            raise
-        except BaseException:
-            self.forget()
+            self._agrees = True
             raise
         self._queue.popleft()
+        self._agrees = True
         return fetched
 
     def forget(self) -> None:
         """Drops every batch of the queue."""
-        if self._queue:
+        if self._queue or not self._agrees:
+            self._agrees = False
             self._queue.clear()
             self._loader.cancel()
+            self._agrees = True
 
     def close(self) -> None:
         """Stops the loader and wakes whoever waits in `fetch`. May be called from any thread."""
@@ -291,7 +296,9 @@ class Lookahead:
             if not self._queue:
                 raise
             return False
+        self._agrees = False
         self._queue.append(self._submit(cursor, item, plan))
+        self._agrees = True
         return True
 
     def _submit(self, before: Cursor, item: int | None, plan: Plan) -> PlannedBatch:
