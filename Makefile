@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip --disable-pip-version-check --quiet
 BUILD_INPUTS := pyproject.toml setup.py $(shell find csrc -name '*.cpp' -o -name '*.h')
 
-.PHONY: demo test frameworks dev lint bench scoreboard sanitize sanitize-python fuzz wheel clean
+.PHONY: demo test frameworks dev lint bench scoreboard sanitize sanitize-python fuzz soak wheel clean
 
 # Streams a class folder and shows what it does. DATA=folder takes your own.
 demo: $(VENV)/built
@@ -53,6 +53,12 @@ TIME ?= 60
 fuzz:
 	tools/system_packages.sh $(PYTHON) $(if $(filter driver,$(ENGINE)),,clang)
 	$(MAKE) -C tests/fuzz fuzz TIME=$(TIME)
+
+# Random iterators, users and accidents for MINUTES: every batch is right, and memory, threads and
+# open files do not grow. ARGS="--seed 7" repeats a soak.
+MINUTES ?= 5
+soak: $(VENV)/with-test
+	$(BIN)/python tests/soak.py --minutes $(MINUTES) $(ARGS)
 
 # The source distribution and a wheel that carries libjpeg-turbo, tried out in an empty environment.
 wheel: $(VENV)/with-dev
