@@ -26,6 +26,7 @@ sys.path.insert(0, {tests!r})
 import numpy as np
 import pyloader
 from faults import address_space, resources
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup's children ignore it
 
 def flow(function=None, **options):
     options = {{"target_size": (8, 8), "batch_size": 4, "seed": 6, "verbose": False, **options}}

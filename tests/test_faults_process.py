@@ -35,10 +35,13 @@ def _signalled(folder: Path, code: str, number: signal.Signals) -> tuple[int, st
     with subprocess.Popen(
         script(folder, code), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        process.send_signal(number)
-        out, err = process.communicate(timeout=PATIENCE)
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            process.send_signal(number)
+            out, err = process.communicate(timeout=PATIENCE)
+        finally:
+            process.kill()  # if it is still there
     return process.returncode, out, err
 
 
