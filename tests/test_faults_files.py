@@ -235,6 +235,7 @@ for batch in reference:
     assert told == "Too many open files\n"
 
 
+@pytest.mark.filterwarnings("ignore:cache=.*no more images are kept:UserWarning")
 def test_a_cache_folder_that_goes_away_and_comes_back_full_of_rubbish_changes_no_byte(
     folder: Path, tmp_path: Path
 ) -> None:
