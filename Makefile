@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip --disable-pip-version-check --quiet
 BUILD_INPUTS := pyproject.toml setup.py $(shell find csrc -name '*.cpp' -o -name '*.h')
 
-.PHONY: demo test frameworks dev lint bench scoreboard sanitize sanitize-python fuzz soak wheel clean
+.PHONY: demo test frameworks dev lint bench scoreboard sanitize sanitize-python fuzz soak \
+	wheel docs clean
 
 # Streams a class folder and shows what it does. DATA=folder takes your own.
 demo: $(VENV)/built
@@ -64,8 +65,12 @@ soak: $(VENV)/with-test
 wheel: $(VENV)/with-dev
 	tools/make_wheel.sh $(BIN)/python
 
+# The documentation as web pages, in docs/_build/index.html. A dead link or reference is an error.
+docs: $(VENV)/with-docs
+	$(BIN)/python -m sphinx -W --keep-going -q -b html -d docs/_build/.doctrees docs docs/_build
+
 clean:
-	rm -rf build dist *.egg-info demo-data $(VENV) .bench-envs pyloader/*.so
+	rm -rf build dist docs/_build *.egg-info demo-data $(VENV) .bench-envs pyloader/*.so
 	$(MAKE) -C tests/cpp clean
 	$(MAKE) -C tests/fuzz clean
 
@@ -96,6 +101,10 @@ $(VENV)/with-frameworks: $(VENV)/with-test
 	$(PIP) install torch==2.13.0
 	$(PIP) install -e '.[test,frameworks]'
 	$(PIP) install --no-deps tf_keras
+	@touch $@
+
+$(VENV)/with-docs: $(VENV)/built
+	$(PIP) install -e '.[docs]'
 	@touch $@
 
 $(VENV)/with-dev: $(VENV)/built
