@@ -75,8 +75,8 @@ clean:
 	$(MAKE) -C tests/fuzz clean
 
 $(VENV)/ready: tools/system_packages.sh
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
-	    { echo "pyloader needs Python 3.10 or later; say make PYTHON=/path/to/python"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "pyloader needs Python 3.11 or later; say make PYTHON=/path/to/python"; exit 1; }
 	tools/system_packages.sh $(PYTHON)
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --upgrade pip
