@@ -6,10 +6,11 @@ import atexit
 import contextlib
 import functools
 import os
+import threading
 import weakref
 from typing import Any, Protocol
 
-__all__ = ["Tracked", "rebuild", "track"]
+__all__ = ["Tracked", "is_ending", "rebuild", "track"]
 
 
 class Tracked(Protocol):
@@ -23,6 +24,17 @@ class Tracked(Protocol):
 
 
 _alive: weakref.WeakSet[Tracked] = weakref.WeakSet()
+_ending = threading.Event()
+
+
+def is_ending() -> bool:
+    """Whether the interpreter's end has begun.
+
+    Exit handlers may still make iterators, which nobody will close. Python code must not be under way
+    on other threads once the interpreter goes down: the C++ code of other packages (OpenCV) ends
+    the process there. So such iterators prepare nothing ahead.
+    """
+    return _ending.is_set()
 
 
 def track(owner: Tracked) -> None:
@@ -30,9 +42,16 @@ def track(owner: Tracked) -> None:
 
     Args:
         owner: Kept by a weak reference only.
+
+    Raises:
+        RuntimeError: The interpreter is shutting down and this is a daemon thread, which may be
+            ended at any moment from now on. The owner is closed.
     """
     _install_handlers()
     _alive.add(owner)
+    if is_ending() and threading.current_thread() is not threading.main_thread():
+        owner.close()
+        raise RuntimeError("this thread can load no more: the interpreter is shutting down")
 
 
 @functools.cache
@@ -44,6 +63,7 @@ def _install_handlers() -> None:
 
 
 def _close_all() -> None:
+    _ending.set()  # first: who was not in the list will see it
     for owner in list(_alive):
         with contextlib.suppress(Exception):
             owner.close()

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyloader.drawing import Drawing, Drawn
+from pyloader.lifecycle import is_ending
 from pyloader.loading import Loader, LoaderSettings, Source, make_loader
 from pyloader.order import Cursor, Plan
 from pyloader.shards import ALONE, Shard
@@ -252,6 +253,8 @@ class Lookahead:
 
     def _enough(self) -> int:
         """How many batches the queue should hold."""
+        if is_ending():
+            return 1  # the one that is due
         enough = self._least()
         return enough if len(self._queue) >= enough else enough + _PLANNED_AT_ONCE
 

@@ -6,8 +6,10 @@ import signal
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 from faults import PATIENCE, run, script, succeeds
+from PIL import Image
 
 _STREAMING = """
 it = flow(num_threads=3)
@@ -223,6 +225,65 @@ for number, batch in enumerate(it):
         sys.exit(0)
 """,
 }
+
+
+_MAKERS = """
+import time
+def take(function):
+    while True:
+        try:
+            it = flow(function, num_threads=4)
+            for _ in range(3):
+                it.next()
+                begun.set()
+        except RuntimeError as error:
+            text = str(error)
+            assert "is closed" in text or "interpreter is shutting down" in text, text
+def slow(image):
+    time.sleep(0.0002)
+    return image + 1
+class SlowEnd:
+    def __del__(self):
+        time.sleep(0.001)  # gives every thread its chance to be where it should not
+begun = threading.Event()
+sys.kept = [SlowEnd() for _ in range(100)]
+for _ in range(5):
+    threading.Thread(target=take, args=({function},), daemon=True).start()
+begun.wait()
+"""
+
+
+@pytest.mark.parametrize("function", ["slow", "None"])
+def test_the_interpreter_ends_quietly_while_daemon_threads_make_iterators(
+    tmp_path: Path, function: str
+) -> None:
+    """With the user's Python and, for files other than JPEG, OpenCV's C++ on the pool's threads."""
+    for name in "abcdefgh":
+        (tmp_path / "a").mkdir(exist_ok=True)
+        picture = np.random.default_rng(0).integers(0, 256, (90, 80, 3), np.uint8)
+        Image.fromarray(picture).save(tmp_path / "a" / f"{name}.png")
+    for _ in range(4):
+        succeeds(tmp_path, _MAKERS.format(function=function))
+
+
+def test_an_exit_handlers_iterator_prepares_nothing_that_is_not_asked_for(
+    class_folders: Path,
+) -> None:
+    code = """
+def count(image):
+    images.append(image)
+    return image
+images = []
+def at_exit():
+    for it in (flow(count), flow(count)):
+        kept.append([it.next(), it[1]])
+        kept.append(it)
+    print(len(images))
+kept = []
+atexit.register(at_exit)
+flow().close()
+"""
+    assert succeeds(class_folders, code) == "16\n"
 
 
 @pytest.mark.parametrize("name", ENDS)

@@ -1,13 +1,7 @@
 #include "bind/bind.h"
 
-#include <chrono>
 #include <memory>
-#include <thread>
 #include <utility>
-
-#ifdef __GLIBCXX__
-#include <cxxabi.h>
-#endif
 
 namespace pyloader {
 
@@ -49,8 +43,8 @@ FillMode parse_fill_mode(const std::string& name) {
 std::shared_ptr<void> hold(py::object object) {
   return {object.release().ptr(), [](void* held) {
             if (python_is_finalizing()) return;
-            py::gil_scoped_acquire gil;
-            Py_DECREF(static_cast<PyObject*>(held));
+            const WithGil gil;
+            run_python([held] { Py_DECREF(static_cast<PyObject*>(held)); });
           }};
 }
 
@@ -72,8 +66,8 @@ void raise_status(const Status& status, const char* path) {
   const py::module_ errors = py::module_::import("pyloader.errors");
   switch (status.code()) {
     case StatusCode::kForeign: {
-      auto& cause = *static_cast<py::error_already_set*>(status.cause().get());
-      const py::object exception = cause.value();
+      const auto exception =
+          py::reinterpret_borrow<py::object>(static_cast<PyObject*>(status.cause().get()));
       errors.attr("attach_path")(exception, path_object(path));
       raise(exception);
     }
@@ -101,27 +95,6 @@ py::array array_of_slot(SlotHandle slot, const py::dtype& dtype, std::vector<py:
   py::capsule lease(held.get(), [](void* handle) { delete static_cast<SlotHandle*>(handle); });
   held.release();
   return py::array(dtype, std::move(shape), data, lease);
-}
-
-WithoutGil::~WithoutGil() {
-#ifdef __GLIBCXX__
-  try {
-    PyEval_RestoreThread(state_);
-  } catch (abi::__forced_unwind&) {
-    // Note [end of the interpreter]. Leaving the handler would terminate the process.
-    for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
-  }
-#else
-  PyEval_RestoreThread(state_);
-#endif
-}
-
-bool python_is_finalizing() {
-#if PY_VERSION_HEX >= 0x030D0000
-  return Py_IsFinalizing() != 0;
-#else
-  return _Py_IsFinalizing() != 0;
-#endif
 }
 
 }  // namespace pyloader

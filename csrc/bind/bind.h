@@ -1,5 +1,5 @@
 // What the files of bind/ share: conversions between the core's words and Python's. Every function
-// here needs the GIL.
+// here needs the GIL, but for what `hold` returns.
 #pragma once
 
 #include <pybind11/numpy.h>
@@ -12,6 +12,7 @@
 #include "augment/transform.h"
 #include "base/pixels.h"
 #include "base/status.h"
+#include "bind/gil.h"
 #include "image/axis_plan.h"
 #include "ring/ring.h"
 
@@ -41,24 +42,5 @@ py::array array_of_slot(SlotHandle slot, const py::dtype& dtype, std::vector<py:
 
 // Keeps a Python object alive from code that does not hold the GIL.
 std::shared_ptr<void> hold(py::object object);
-
-// Lets other threads into Python while it lives; made with the GIL, which it takes back at its end.
-//
-// Note [end of the interpreter]: until 3.14, CPython ends a daemon thread that wants the GIL while
-// the interpreter goes down, by unwinding its stack; that would meet destructors, which terminate
-// the process. From 3.14 on the thread sleeps until the process ends, and so it does here.
-class WithoutGil {
- public:
-  WithoutGil() : state_(PyEval_SaveThread()) {}
-  ~WithoutGil();
-  WithoutGil(const WithoutGil&) = delete;
-  WithoutGil& operator=(const WithoutGil&) = delete;
-
- private:
-  PyThreadState* const state_;
-};
-
-// True when the interpreter is going down and no thread may enter it any more.
-bool python_is_finalizing();
 
 }  // namespace pyloader

@@ -2,8 +2,8 @@
 
 #include "augment/transform.h"
 
-#include <memory>
 #include <stdexcept>
+#include <string>
 #include <utility>
 
 namespace pyloader {
@@ -16,15 +16,72 @@ py::object transform_row(const double* transform) {
   return py::array_t<double>(SampleTransform::kColumns, transform);
 }
 
+// What a call brought, with a reference: a value or an exception.
+struct Outcome {
+  PyObject* value = nullptr;
+  PyObject* exception = nullptr;
+};
+
+PyObject* take_exception() {
+#if PY_VERSION_HEX >= 0x030C0000
+  return PyErr_GetRaisedException();
+#else
+  PyObject *type = nullptr, *value = nullptr, *trace = nullptr;
+  PyErr_Fetch(&type, &value, &trace);
+  PyErr_NormalizeException(&type, &value, &trace);
+  if (trace != nullptr) PyException_SetTraceback(value, trace);
+  Py_XDECREF(type);
+  Py_XDECREF(trace);
+  return value;
+#endif
+}
+
+template <class... Arguments>
+Outcome call_method(const py::object& object, const py::str& name, const Arguments&... arguments) {
+  return run_python([&] {
+    Outcome outcome;
+    outcome.value =
+        PyObject_CallMethodObjArgs(object.ptr(), name.ptr(), arguments.ptr()..., nullptr);
+    if (outcome.value == nullptr) outcome.exception = take_exception();
+    return outcome;
+  });
+}
+
+// The `reason` of an exception where it has one, else its text.
+std::string reason_of(PyObject* exception) {
+  PyObject* const text = run_python([exception] {
+    PyObject* reason = PyObject_GetAttrString(exception, "reason");
+    PyObject* const result = PyObject_Str(reason != nullptr ? reason : exception);
+    Py_XDECREF(reason);
+    PyErr_Clear();
+    return result;
+  });
+  Py_ssize_t size = 0;
+  const char* const bytes = text == nullptr ? nullptr : PyUnicode_AsUTF8AndSize(text, &size);
+  PyErr_Clear();
+  std::string reason = bytes == nullptr ? "it cannot be decoded"
+                                        : std::string(bytes, static_cast<size_t>(size));
+  Py_XDECREF(text);
+  return reason;
+}
+
+Status failure(PyObject* exception) {
+  return Status::foreign(hold(py::reinterpret_steal<py::object>(exception)));
+}
+
 // An OSError of the decoder of another format is a verdict on the file. Everything else, such as an
 // exception of the user's function on a deep image, reaches the caller as it is.
-Status verdict_of(py::error_already_set& error) {
-  if (error.matches(PyExc_MemoryError)) return {StatusCode::kOutOfMemory, "no memory to decode it"};
-  if (!error.matches(PyExc_OSError)) {
-    return Status::foreign(std::make_shared<py::error_already_set>(error));
+Status verdict_of(PyObject* exception) {
+  Status status;
+  if (PyErr_GivenExceptionMatches(exception, PyExc_MemoryError) != 0) {
+    status = {StatusCode::kOutOfMemory, "no memory to decode it"};
+  } else if (PyErr_GivenExceptionMatches(exception, PyExc_OSError) != 0) {
+    status = {StatusCode::kBadImage, reason_of(exception)};
+  } else {
+    return failure(exception);
   }
-  const py::object reason = py::getattr(error.value(), "reason", error.value());
-  return {StatusCode::kBadImage, py::str(reason).cast<std::string>()};
+  run_python([exception] { Py_DECREF(exception); });
+  return status;
 }
 
 }  // namespace
@@ -39,20 +96,25 @@ std::vector<py::ssize_t> sample_shape(const SampleLayout& layout) {
 PythonCode::PythonCode(py::object hooks, py::dtype dtype, const SampleLayout& layout)
     : hooks_(std::move(hooks)),
       dtype_(std::move(dtype)),
+      decode_other_("decode_other"),
+      memory_needed_("memory_needed"),
+      finish_("finish"),
       layout_(layout),
       shape_(sample_shape(layout)),
       has_finish_(hooks_.attr("has_finish").cast<bool>()),
       native_transform_(hooks_.attr("native_transform").cast<bool>()) {}
 
 PythonCode::~PythonCode() {
+  py::object* const members[] = {&hooks_, &dtype_, &decode_other_, &memory_needed_, &finish_};
   if (python_is_finalizing()) {
-    hooks_.release();
-    dtype_.release();
+    for (py::object* member : members) member->release();
     return;
   }
-  py::gil_scoped_acquire gil;
-  hooks_ = py::object();
-  dtype_.release().dec_ref();
+  const WithGil gil;
+  for (py::object* member : members) {
+    PyObject* const object = member->release().ptr();
+    run_python([object] { Py_DECREF(object); });
+  }
 }
 
 // The place of a sample inside its batch, as an array that owns nothing.
@@ -83,18 +145,21 @@ OtherImage PythonCode::image_of(const py::object& result) const {
 Status PythonCode::decode_other(std::span<const uint8_t> content, uint8_t* destination,
                                 const double* transform, OtherImage& image) {
   if (python_is_finalizing()) return finalizing();
-  py::gil_scoped_acquire gil;
+  const WithGil gil;
   try {
     const py::bytes bytes(reinterpret_cast<const char*>(content.data()), content.size());
-    const py::object result = hooks_.attr("decode_other")(bytes, sample_view(destination), transform_row(transform));
+    const Outcome outcome = call_method(hooks_, decode_other_, bytes, sample_view(destination),
+                                        transform_row(transform));
+    if (outcome.exception != nullptr) return verdict_of(outcome.exception);
+    const auto result = py::reinterpret_steal<py::object>(outcome.value);
     if (result.is_none()) {
       image.stored = true;
     } else {
       image = image_of(result);
     }
     return {};
-  } catch (py::error_already_set& error) {
-    return verdict_of(error);
+  } catch (py::error_already_set& error) {  // no memory for an argument
+    return verdict_of(error.value().inc_ref().ptr());
   } catch (const std::invalid_argument& error) {
     return {StatusCode::kBadImage, error.what()};
   }
@@ -102,25 +167,32 @@ Status PythonCode::decode_other(std::span<const uint8_t> content, uint8_t* desti
 
 uint64_t PythonCode::memory_needed(std::span<const uint8_t> beginning, uint64_t size) {
   if (python_is_finalizing()) return 0;
-  py::gil_scoped_acquire gil;
+  const WithGil gil;
   try {
     const py::bytes bytes(reinterpret_cast<const char*>(beginning.data()), beginning.size());
-    return hooks_.attr("memory_needed")(bytes, size).cast<uint64_t>();
+    const Outcome outcome = call_method(hooks_, memory_needed_, bytes, py::int_(size));
+    if (outcome.exception == nullptr) {
+      return py::reinterpret_steal<py::object>(outcome.value).cast<uint64_t>();
+    }
+    run_python([&outcome] { Py_DECREF(outcome.exception); });
   } catch (py::error_already_set&) {
-    return size;  // decoding will tell what is wrong
   }
+  return size;  // decoding will tell what is wrong
 }
 
 Status PythonCode::finish(const float* image, uint8_t* destination, const double* transform) {
   if (python_is_finalizing()) return finalizing();
-  py::gil_scoped_acquire gil;
+  const WithGil gil;
   try {
     // An array of its own: the user's function may keep it.
     const py::array_t<float> own(shape_, image);
-    hooks_.attr("finish")(own, sample_view(destination), transform_row(transform));
+    const Outcome outcome =
+        call_method(hooks_, finish_, own, sample_view(destination), transform_row(transform));
+    if (outcome.exception != nullptr) return failure(outcome.exception);
+    Py_DECREF(outcome.value);  // None
     return {};
-  } catch (py::error_already_set& error) {
-    return Status::foreign(std::make_shared<py::error_already_set>(error));
+  } catch (py::error_already_set& error) {  // no memory for an argument
+    return failure(error.value().inc_ref().ptr());
   }
 }
 

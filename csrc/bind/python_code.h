@@ -27,6 +27,7 @@ class PythonCode final : public ForeignCode {
 
   py::object hooks_;
   py::dtype dtype_;
+  py::str decode_other_, memory_needed_, finish_;  // names of methods
   const SampleLayout layout_;
   const std::vector<py::ssize_t> shape_;  // of one sample
   const bool has_finish_;

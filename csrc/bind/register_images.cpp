@@ -44,7 +44,7 @@ py::object load_image_bound(const py::bytes& source, bool is_path, py::object ho
       content.assign(text.begin(), text.end());
     }
     const auto allocate = [&](Size size) {
-      py::gil_scoped_acquire gil;
+      const WithGil gil;
       pixels = py::array_t<uint8_t>({size.height, size.width, channels});
       return pixels.mutable_data();
     };

@@ -99,6 +99,10 @@ class Loader {
   }
 
   void close() {
+    if (python_is_finalizing()) {  // Note [end of the interpreter]
+      pool_->abandon();
+      return;
+    }
     const WithoutGil released;
     pool_->close();
   }
@@ -176,6 +180,15 @@ std::vector<double> take_statistics(const py::object& object, const SampleLayout
   return {values.data(), values.data() + values.size()};
 }
 
+// Paths as the file system knows them, from an iterator over bytes that may run Python code.
+void take_paths(const py::iterator& iterator, PathTable& paths) {
+  const auto next = [&iterator] { return PyIter_Next(iterator.ptr()); };
+  while (const auto path = py::reinterpret_steal<py::object>(run_python(next))) {
+    paths.add(py::cast<std::string_view>(path));
+  }
+  if (PyErr_Occurred() != nullptr) throw py::error_already_set();
+}
+
 Pinning parse_pinning(const std::string& name) {
   if (name == "off") return Pinning::kOff;
   if (name == "for_cuda") return Pinning::kForCuda;
@@ -211,7 +224,7 @@ std::unique_ptr<Loader> make_loader(
   spec.layout.channels_first = channels_first;
   spec.layout.item_size = static_cast<size_t>(store_table.itemsize());
   if (array.is_none()) {
-    for (const py::handle path : paths) config.paths.add(py::cast<std::string_view>(path));
+    take_paths(py::iter(paths), config.paths);
     spec.layout.size = {.width = width, .height = height};
     spec.layout.channels = channels_of(parse_color_mode(color_mode));
   } else {

@@ -138,7 +138,8 @@ Pool::Batches Pool::cancel_locked() {
   return std::exchange(unfetched_, {});
 }
 
-void Pool::close() {
+// Tells all threads to stop and returns those that were not stopped before.
+std::vector<std::thread> Pool::stop() {
   std::vector<std::thread> threads;
   Batches forgotten;  // dies without the lock
   {
@@ -148,7 +149,11 @@ void Pool::close() {
     threads.swap(threads_);
   }
   read_ahead_.close();
-  for (std::thread& thread : threads) {
+  return threads;
+}
+
+void Pool::close() {
+  for (std::thread& thread : stop()) {
     if (thread.get_id() == std::this_thread::get_id()) {
       thread.detach();
     } else {
@@ -156,6 +161,10 @@ void Pool::close() {
     }
   }
   if (config_.cache) config_.cache->trim();
+}
+
+void Pool::abandon() {
+  for (std::thread& thread : stop()) thread.detach();
 }
 
 bool Pool::closed() const {

@@ -108,6 +108,9 @@ class Pool : public std::enable_shared_from_this<Pool> {
   // Stops and joins the workers, wakes all waiters. Idempotent, any thread; a worker that closes its
   // own pool (from foreign code) is not joined but leaves right after.
   void close();
+  // As `close`, in a process that ends: workers are told to stop, but not waited for, since they may
+  // be where they never return from.
+  void abandon();
   bool closed() const;
 
   // How many files beyond the ring it would use to have submitted; 0 while reads are fast.
@@ -117,6 +120,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
 
  private:
   void start_threads();
+  std::vector<std::thread> stop();
   std::vector<const char*> paths_of(const Batch& batch) const;
   void work(WorkerCounters& counters);
   std::shared_ptr<Batch> next_batch(std::unique_lock<std::mutex>& lock, WorkerCounters& counters);
