@@ -119,8 +119,9 @@ except MemoryError as error:
     print(type(error).__name__, error)
 print(it.total_batches_seen)
 resource.setrlimit(resource.RLIMIT_AS, unlimited)
-it.reset()  # what was prepared ahead has failed as well
-print(it.next().shape)
+for _ in range(3):  # the batches prepared ahead, too, waited for memory
+    print(it.next().shape)
+print(it.total_batches_seen)
 """,
     )
     # Like any batch that fails, it counts as seen.
@@ -128,7 +129,42 @@ print(it.next().shape)
         f"MemoryError no memory for a batch of {8 * 2000 * 2000 * 3 * 4} bytes",
         "1",
         "(8, 2000, 2000, 3)",
+        "(7, 2000, 2000, 3)",
+        "(8, 2000, 2000, 3)",
+        "4",
     ]
+
+
+@NEEDS_PROC
+def test_memory_for_two_batches_is_enough_whatever_the_depth(class_folders: Path) -> None:
+    """A loop holds one batch while it waits for the next; nothing else needs memory of its own."""
+    told = succeeds(
+        class_folders,
+        """
+options = {"target_size": (1500, 1500), "num_threads": 2, "class_mode": None}
+sums = [images.sum() for images in flow(batch_size=3, **options).epoch()]
+gc.collect()
+it = flow(batch_size=3, prefetch=6, **options)
+size = 3 * 1500 * 1500 * 3 * 4
+_, hard = resource.getrlimit(resource.RLIMIT_AS)
+room = 2 * size + (200 << 20)  # and for threads
+resource.setrlimit(resource.RLIMIT_AS, (address_space() + room, hard))
+kept = []
+try:
+    while True:
+        kept.append(it.next())
+except MemoryError as error:
+    print(error)
+held = len(kept)
+print(held >= 2, held == it.total_batches_seen - 1)
+assert [batch.sum() for batch in kept] == sums[:held]
+del kept
+for expected in sums[held + 1:]:
+    batch = it.next()
+    assert batch.sum() == expected
+""",
+    )
+    assert told == f"no memory for a batch of {3 * 1500 * 1500 * 3 * 4} bytes\nTrue True\n"
 
 
 @NEEDS_PROC

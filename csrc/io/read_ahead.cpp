@@ -157,7 +157,10 @@ int ReadAhead::wanted() const {
 
 ReadAheadCounts ReadAhead::counts() const {
   std::lock_guard lock(mutex_);
-  return {.files = files_, .waits = waits_, .threads = static_cast<int>(threads_.size())};
+  return {.files = files_,
+          .waits = waits_,
+          .threads = static_cast<int>(threads_.size()),
+          .groups = groups_.size()};
 }
 
 // The body of a reading thread.

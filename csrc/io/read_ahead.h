@@ -36,6 +36,7 @@ struct ReadAheadCounts {
   uint64_t files = 0;  // that workers found read, or waited for while they were being read
   uint64_t waits = 0;  // of these, the ones waited for
   int threads = 0;     // reading, or resting until reads are slow again
+  size_t groups = 0;   // announced, and neither done with nor forgotten
 };
 
 // Any thread may call anything; no file is opened twice.

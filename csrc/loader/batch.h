@@ -61,6 +61,7 @@ struct Batch {
   // Guarded by the pool's lock.
   bool complete = false;
   bool cancelled = false;
+  bool no_memory = false;  // the system had none for a slot when a worker asked last
   Status failure;  // of position first_failure
   std::vector<BadImage> bad_images;
 };

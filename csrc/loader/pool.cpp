@@ -74,17 +74,10 @@ bool Pool::fetch(uint64_t ticket, std::chrono::milliseconds timeout, Fetched& fe
     const auto found = unfetched_.find(ticket);
     return stop_ || found == unfetched_.end() || found->second->complete;
   };
+  if (!settled()) try_for_a_slot(*unfetched_.find(ticket)->second);
   const bool done = ready_.wait_for(lock, timeout, settled);
   wait_ns_.fetch_add(now_ns() - start, std::memory_order_relaxed);  // a counter orders nothing
-  if (!done && config_.slot_room != 0) {
-    const auto starving = unfetched_.find(ticket);
-    if (!give_up(*starving->second)) {
-      work_->notify_one();  // a slot may have come back unnoticed
-      return false;
-    }
-  } else if (!done) {
-    return false;
-  }
+  if (!done && !give_up(*unfetched_.find(ticket)->second)) return false;
 
   const auto found = unfetched_.find(ticket);
   if (stop_) {
@@ -172,44 +165,56 @@ bool Pool::closed() const {
   return stop_;
 }
 
-// A slot for the batch, if it has none yet. False while the ring is full.
+// A slot for the batch, if it has none yet. False while there is none to be had.
 bool Pool::open_slot(Batch& batch) {
-  if (batch.slot || !batch.failure.ok()) return true;
+  if (batch.slot) return true;
   NoSlot why = NoSlot::kNone;
-  const size_t bytes = bytes_of(batch);
-  batch.slot = ring_->acquire(bytes, why);
-  if (why == NoSlot::kMemory) {
-    // Without a slot there is nothing to fill: every position is skipped and the batch fails.
-    batch.first_failure.store(-1);
-    batch.failure = {StatusCode::kOutOfMemory,
-                     "no memory for a batch of " + std::to_string(bytes) + " bytes"};
-  }
-  return static_cast<bool>(batch.slot) || why == NoSlot::kMemory;
+  batch.slot = ring_->acquire(bytes_of(batch), why);
+  batch.no_memory = why == NoSlot::kMemory;
+  return static_cast<bool>(batch.slot);
 }
 
 size_t Pool::bytes_of(const Batch& batch) const {
   return config_.spec.layout.bytes() * batch.indices.size();
 }
 
-// Ends a batch that somebody waits for and that will never have a slot: nothing is under way, and
-// the batches in the users' hands leave no room for it.
+// Has a worker look once more for a slot for a batch that somebody waits for: one may have come back
+// unnoticed, and the system may have memory again.
+void Pool::try_for_a_slot(Batch& batch) {
+  if (batch.slot || (config_.slot_room == 0 && !batch.no_memory)) return;
+  batch.no_memory = false;
+  work_->notify_one();
+}
+
+// Ends a batch that somebody waits for and that will never have a slot: nothing is under way that
+// could give one back, and the batches in the users' hands, or the system, leave no room for it.
 bool Pool::give_up(Batch& batch) {
   const RingCounts counts = ring_->counts();
   const size_t bytes = bytes_of(batch);
   if (batch.slot || counts.busy > 0) return false;
-  if (counts.leased_bytes + bytes <= config_.slot_room) return false;
+  if (batch.no_memory) {
+    batch.failure = {StatusCode::kOutOfMemory,
+                     "no memory for a batch of " + std::to_string(bytes) + " bytes"};
+  } else if (config_.slot_room != 0 && counts.leased_bytes + bytes > config_.slot_room) {
+    batch.failure = {StatusCode::kMemoryLimit, why_no_room(counts, bytes)};
+  } else {
+    return false;
+  }
+  batch.first_failure.store(-1);
+  batch.next.store(batch.size());  // no worker begins it
+  for (size_t i = 0; i < batch.indices.size(); ++i) read_ahead_.skip(batch.files, i);
+  return true;
+}
+
+std::string Pool::why_no_room(const RingCounts& counts, size_t bytes) const {
   const auto in_mb = [](uint64_t amount) {
     return std::to_string((amount + 99'999) / 1'000'000) + "." +
            std::to_string((amount + 99'999) / 100'000 % 10) + " MB";
   };
-  batch.failure = {StatusCode::kMemoryLimit,
-                   "memory_limit leaves " + in_mb(config_.slot_room) + " for batches, " +
-                       std::to_string(counts.leased) + " that were delivered and are still in use " +
-                       "hold " + in_mb(counts.leased_bytes) + ", and the next one needs " +
-                       in_mb(bytes) + ". Let go of some, or raise memory_limit"};
-  batch.first_failure.store(-1);
-  batch.next.store(batch.size());  // no worker begins it
-  return true;
+  return "memory_limit leaves " + in_mb(config_.slot_room) + " for batches, " +
+         std::to_string(counts.leased) + " that were delivered and are still in use hold " +
+         in_mb(counts.leased_bytes) + ", and the next one needs " + in_mb(bytes) +
+         ". Let go of some, or raise memory_limit";
 }
 
 // The oldest batch with positions to claim, or null to stop. Waits; time spent is idle time.

@@ -137,7 +137,9 @@ class Pool : public std::enable_shared_from_this<Pool> {
   [[nodiscard]] Batches cancel_locked();
   bool open_slot(Batch& batch);
   size_t bytes_of(const Batch& batch) const;
+  void try_for_a_slot(Batch& batch);
   bool give_up(Batch& batch);
+  std::string why_no_room(const RingCounts& counts, size_t bytes) const;
 
   const PoolConfig config_;
   const std::shared_ptr<ForeignCode> foreign_;

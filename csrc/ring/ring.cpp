@@ -3,6 +3,7 @@
 #include "memory/process.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace pyloader {
 
@@ -78,6 +79,7 @@ SlotHandle Ring::acquire(size_t bytes, NoSlot& why) {
   if (fresh) promised_ -= bytes;
   if (handle.buffer_.data() == nullptr) {
     why = NoSlot::kMemory;
+    refused_ = true;
     --counts_.busy;
     return SlotHandle();
   }
@@ -98,10 +100,12 @@ void Ring::take_back(HostBuffer buffer, bool leased) {
   // use for the slot anyway.
   if (process_id() != owner_) return;
   HostBuffer surplus;  // freed without the lock
+  bool wanted = false;
   {
     std::lock_guard lock(mutex_);
     --(leased ? counts_.leased : counts_.busy);
     if (leased) counts_.leased_bytes -= buffer.size();
+    wanted = leased && (room_ != 0 || std::exchange(refused_, false));
     // A steady loop needs the busy slots and two in the user's hands: this batch and the last one.
     if (static_cast<int>(free_.size()) + counts_.busy < depth_ + 2) {
       free_.push_back(std::move(buffer));
@@ -110,7 +114,7 @@ void Ring::take_back(HostBuffer buffer, bool leased) {
       surplus = std::move(buffer);
     }
   }
-  if (leased && room_ != 0 && returned_) returned_->notify_one();
+  if (wanted && returned_) returned_->notify_one();
 }
 
 void Ring::count_slot(const HostBuffer& buffer, int by) {

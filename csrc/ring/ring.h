@@ -58,7 +58,7 @@ class SlotHandle {
 class Ring : public std::enable_shared_from_this<Ring> {
  public:
   // `room`: bytes that all slots together may take, the users' too; 0: no bound. `returned` is
-  // notified when a user's slot comes back and there is a bound.
+  // notified when a user's slot comes back and there is a bound, or the system had no memory.
   explicit Ring(int depth, Pinning pinning = Pinning::kOff, uint64_t room = 0,
                 std::shared_ptr<std::condition_variable> returned = nullptr);
 
@@ -86,6 +86,7 @@ class Ring : public std::enable_shared_from_this<Ring> {
   mutable std::mutex mutex_;
   std::vector<HostBuffer> free_;  // guarded by mutex_
   uint64_t promised_ = 0;         // bytes of slots that are being allocated; guarded by mutex_
+  bool refused_ = false;          // the system had no memory for a slot; guarded by mutex_
   RingCounts counts_;             // guarded by mutex_
 };
 

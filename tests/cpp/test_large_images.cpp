@@ -109,6 +109,7 @@ void a_batch_without_room_fails_when_somebody_waits_for_it() {
     check(kept.back().status.ok());
   }
   check(wait_for(*pool, tickets[5]).status.ok());
+  check(pool->stats().read_ahead.groups == 0, "nobody expects the failed batch's files any more");
   pool->close();
 }
 

@@ -150,7 +150,7 @@ void running_out_of_memory_fails_one_sample() {
   is_exempt = true;
   for (long n = 1; n < 60; ++n) {
     const auto pool = folder.pool(1, 1);
-    // The worker's first allocations are its scratch; see the known bug below.
+    // The worker's first allocations are its scratch, which has a test below.
     check(wait_for(*pool, submit(*pool, {12})).status.ok());
     const std::vector<int64_t> batch = {0, 3, 7, 12, 1};
     Fetched fetched;
