@@ -22,8 +22,9 @@ namespace pyloader {
 struct AugmentSpec {
   FillMode fill_mode = FillMode::kNearest;
   double cval = 0;
-  int order = 1;      // 0 or 1
-  bool exact = false;  // order 1 in SciPy's very bits (see warp.h); needed where values are truncated
+  int order = 1;  // 0 or 1
+  // Order 1 in SciPy's very bits (see warp.h); needed where values are truncated.
+  bool exact = false;
   float rescale = 0;  // 0: none
   bool samplewise_center = false;
   bool samplewise_std = false;

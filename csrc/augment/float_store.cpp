@@ -41,15 +41,6 @@ void convert(FloatTarget target, const float* src, ptrdiff_t step, uint8_t* out,
 
 }  // namespace
 
-bool can_store(FloatTarget target) {
-#if defined(__FLT16_MANT_DIG__)
-  (void)target;
-  return true;
-#else
-  return target != FloatTarget::kFloat16;
-#endif
-}
-
 void FloatStore::whole(const float* values) const {
   convert(target_, values, 1, destination_, layout_.values());
 }

@@ -10,9 +10,6 @@ namespace pyloader {
 
 enum class FloatTarget { kFloat32, kFloat64, kFloat16, kUint8 };
 
-// Whether this build converts to the target (float16 needs compiler support).
-bool can_store(FloatTarget target);
-
 class FloatStore {
  public:
   FloatStore(const SampleLayout& layout, FloatTarget target) : layout_(layout), target_(target) {}

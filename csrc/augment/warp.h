@@ -1,8 +1,8 @@
 // One affine resampling of an image: rotation, shift, shear and zoom in a single pass, with the
 // arithmetic of scipy.ndimage.affine_transform for orders 0 and 1. Coordinates are doubles in the
 // same order of operations. Order 1 interpolates in single precision, which differs from SciPy's
-// results by less than 1e-4 levels, or, where that could show (brightness truncates), in doubles that
-// agree in every bit.
+// results by less than 1e-4 levels, or, where that could show (brightness truncates), in doubles
+// that agree in every bit.
 #pragma once
 
 #include <cstdint>
@@ -99,11 +99,11 @@ class Warp {
         outside_(static_cast<float>(outside)),
         kernels_(warp_kernels(level)) {}
 
-  // Output row r into packed pixels from target.first on, reversed where `flip` says so. Of `target`,
-  // `step` and `outside` are set here.
+  // Output row r into packed pixels from target.first on, reversed where `flip` says so. Of
+  // `target`, `step` and `outside` are set here.
   template <class Value>
-  void floats(const PaddedImage<Value>& image, const AffineMap& map, int r, const WarpTarget& target,
-              bool flip);
+  void floats(const PaddedImage<Value>& image, const AffineMap& map, int r,
+              const WarpTarget& target, bool flip);
 
   // The same as bytes; order 0 only.
   void bytes(const PaddedImage<uint8_t>& image, const AffineMap& map, int r, bool flip,

@@ -31,8 +31,8 @@ PYLOADER_AVX2 void locate(const AffineMap& map, int r, int width, int height,
     const __m256d y_in = _mm256_min_pd(_mm256_max_pd(y, zero), y_last);
     const __m256d x_in = _mm256_min_pd(_mm256_max_pd(x, zero), x_last);
     // A clamped coordinate that changed lay outside.
-    const __m256d inside = _mm256_and_pd(_mm256_cmp_pd(y, y_in, _CMP_EQ_OQ),
-                                         _mm256_cmp_pd(x, x_in, _CMP_EQ_OQ));
+    const __m256d inside =
+        _mm256_and_pd(_mm256_cmp_pd(y, y_in, _CMP_EQ_OQ), _mm256_cmp_pd(x, x_in, _CMP_EQ_OQ));
     const __m256d top = _mm256_floor_pd(y_in), left = _mm256_floor_pd(x_in);
     const __m256d below = _mm256_sub_pd(y_in, top), right = _mm256_sub_pd(x_in, left);
     _mm256_storeu_pd(row.below.data() + c, below);
@@ -44,8 +44,8 @@ PYLOADER_AVX2 void locate(const AffineMap& map, int r, int width, int height,
     __m128i offset = _mm_add_epi32(_mm_mullo_epi32(line, row_pixels), pixel);
     if (!clamp) {
       // Four 64-bit masks to four 32-bit ones: outside becomes -1.
-      const __m256i wide = _mm256_permutevar8x32_epi32(
-          _mm256_castpd_si256(inside), _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6));
+      const __m256i wide = _mm256_permutevar8x32_epi32(_mm256_castpd_si256(inside),
+                                                       _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6));
       const __m128i keep = _mm256_castsi256_si128(wide);
       offset = _mm_or_si128(offset, _mm_xor_si128(keep, _mm_set1_epi32(-1)));
     }
@@ -133,7 +133,8 @@ PYLOADER_AVX2 void interpolate_channels(const Value* padded, ptrdiff_t stride, c
       continue;
     }
     const Value* at = padded + ptrdiff_t{4} * offsets[c];
-    const __m128 pixel = kExact ? exact_pixel(at, stride, row, c) : single_pixel(at, stride, row, c);
+    const __m128 pixel =
+        kExact ? exact_pixel(at, stride, row, c) : single_pixel(at, stride, row, c);
     store_pixel<kChannels>(out, _mm_mul_ps(pixel, scale));
   }
 }

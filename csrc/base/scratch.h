@@ -10,7 +10,9 @@ namespace pyloader {
 
 inline constexpr size_t kAlignment = 64;
 
-constexpr size_t align_up(size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+constexpr size_t align_up(size_t bytes) {
+  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+}
 
 // Bytes without a value, 64-byte aligned. One owner, one thread. Throws std::bad_alloc.
 class Scratch {

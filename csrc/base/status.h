@@ -9,18 +9,18 @@ namespace pyloader {
 
 enum class StatusCode {
   kOk,
-  kReadFailed,    // the file could not be opened or read
-  kBadImage,      // the content is not an image that can be decoded, or is damaged
-  kTooLarge,      // the header asks for more pixels than the limit
-  kOutOfMemory,   // an allocation failed
-  kMemoryLimit,   // the user's own bound on memory is reached
-  kForeign,       // code of the user's side failed; `cause` holds its exception
-  kClosed,        // the loader was closed while the caller waited
-  kInvalid,       // the request itself is wrong (an unknown ticket)
+  kReadFailed,   // the file could not be opened or read
+  kBadImage,     // the content is not an image that can be decoded, or is damaged
+  kTooLarge,     // the header asks for more pixels than the limit
+  kOutOfMemory,  // an allocation failed
+  kMemoryLimit,  // the user's own bound on memory is reached
+  kForeign,      // code of the user's side failed; `cause` holds its exception
+  kClosed,       // the loader was closed while the caller waited
+  kInvalid,      // the request itself is wrong (an unknown ticket)
 };
 
-// Cheap to return when ok: no allocation. A failed status carries the reason in plain words, without
-// the path: whoever knows the path adds it.
+// Cheap to return when ok: no allocation. A failed status carries the reason in plain words,
+// without the path: whoever knows the path adds it.
 class [[nodiscard]] Status {
  public:
   Status() = default;

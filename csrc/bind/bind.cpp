@@ -76,8 +76,7 @@ void raise_status(const Status& status, const char* path) {
       PyErr_SetString(PyExc_MemoryError, (status.reason() + where).c_str());
       throw py::error_already_set();
     }
-    case StatusCode::kMemoryLimit:
-      raise(errors.attr("MemoryLimitError")(status.reason()));
+    case StatusCode::kMemoryLimit: raise(errors.attr("MemoryLimitError")(status.reason()));
     case StatusCode::kReadFailed:
     case StatusCode::kBadImage:
     case StatusCode::kTooLarge:

@@ -2,8 +2,9 @@
 //
 // Note [end of the interpreter]: until 3.14, CPython ends a thread that wants the GIL while the
 // interpreter goes down by unwinding its stack. That would meet destructors, which let go of Python
-// objects without the GIL, or terminate the process. From 3.14 on the thread sleeps until the process
-// ends. So it does here, in every version: nobody may wait for a thread that can be in Python then.
+// objects without the GIL, or terminate the process. From 3.14 on the thread sleeps until the
+// process ends. So it does here, in every version: nobody may wait for a thread that can be in
+// Python then.
 #pragma once
 
 #include <Python.h>
@@ -19,8 +20,8 @@ namespace pyloader {
 // True when the interpreter is going down and no thread may enter it any more.
 bool python_is_finalizing();
 
-// Runs Python code. `call` takes and returns plain pointers: no object with a destructor may live in
-// it, or in what it calls on this side of Python. Note [end of the interpreter].
+// Runs Python code. `call` takes and returns plain pointers: no object with a destructor may live
+// in it, or in what it calls on this side of Python. Note [end of the interpreter].
 template <class Call>
 auto run_python(const Call& call) -> decltype(call()) {
 #ifdef __GLIBCXX__

@@ -1,10 +1,10 @@
 #include "bind/python_code.h"
 
-#include "augment/transform.h"
-
 #include <stdexcept>
 #include <string>
 #include <utility>
+
+#include "augment/transform.h"
 
 namespace pyloader {
 namespace {
@@ -59,8 +59,8 @@ std::string reason_of(PyObject* exception) {
   Py_ssize_t size = 0;
   const char* const bytes = text == nullptr ? nullptr : PyUnicode_AsUTF8AndSize(text, &size);
   PyErr_Clear();
-  std::string reason = bytes == nullptr ? "it cannot be decoded"
-                                        : std::string(bytes, static_cast<size_t>(size));
+  std::string reason =
+      bytes == nullptr ? "it cannot be decoded" : std::string(bytes, static_cast<size_t>(size));
   Py_XDECREF(text);
   return reason;
 }

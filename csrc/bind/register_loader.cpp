@@ -1,4 +1,6 @@
 // Loader: the pool and the ring, with Python's words around them.
+#include <pybind11/stl.h>
+
 #include <algorithm>
 #include <chrono>
 #include <memory>
@@ -6,8 +8,6 @@
 #include <stdexcept>
 #include <string>
 #include <vector>
-
-#include <pybind11/stl.h>
 
 #include "bind/bind.h"
 #include "bind/python_code.h"
@@ -119,9 +119,8 @@ class Loader {
         "jpegs_libjpeg"_a = s.jpegs_libjpeg, "read_ns"_a = s.read_ns, "decode_ns"_a = s.decode_ns,
         "resize_ns"_a = s.resize_ns, "other_ns"_a = s.other_ns, "hook_ns"_a = s.hook_ns,
         "idle_ns"_a = s.idle_ns, "cpu_ns"_a = s.cpu_ns, "wait_ns"_a = s.wait_ns,
-        "cache_hits"_a = s.cache_hits, "cache_misses"_a = s.cache_misses,
-        "cache_ns"_a = s.cache_ns, "slots"_a = s.ring.slots,
-        "slot_bytes"_a = s.ring.bytes, "slots_locked"_a = s.ring.locked,
+        "cache_hits"_a = s.cache_hits, "cache_misses"_a = s.cache_misses, "cache_ns"_a = s.cache_ns,
+        "slots"_a = s.ring.slots, "slot_bytes"_a = s.ring.bytes, "slots_locked"_a = s.ring.locked,
         "slots_registered"_a = s.ring.registered, "slots_leased"_a = s.ring.leased,
         "files_ahead"_a = s.read_ahead.files, "files_ahead_waits"_a = s.read_ahead.waits,
         "reading_threads"_a = s.read_ahead.threads, "num_threads"_a = s.num_threads,
@@ -233,9 +232,9 @@ std::unique_ptr<Loader> make_loader(
   if (spec.layout.size.width < 1 || spec.layout.size.height < 1) {
     throw py::value_error("height and width must be > 0");
   }
-  spec.table = StoreTable({static_cast<const uint8_t*>(store_table.data()),
-                           static_cast<size_t>(store_table.nbytes())},
-                          dtype.equal(py::dtype::of<float>()));
+  spec.table = StoreTable(
+      {static_cast<const uint8_t*>(store_table.data()), static_cast<size_t>(store_table.nbytes())},
+      dtype.equal(py::dtype::of<float>()));
   spec.filter = parse_filter(interpolation);
   spec.keep_aspect_ratio = keep_aspect_ratio;
   spec.fidelity = parse_fidelity(fidelity);
@@ -277,12 +276,11 @@ void register_loader(py::module_& module) {
            py::arg("fill_mode") = "nearest", py::arg("cval") = 0.0, py::arg("order") = 1,
            py::arg("rescale") = 0.0, py::arg("samplewise_center") = false,
            py::arg("samplewise_std") = false, py::arg("mean") = py::none(),
-           py::arg("std") = py::none(), py::arg("pinning") = "off",
-           py::arg("fidelity") = "exact", py::arg("cache") = py::none(),
-           py::arg("cache_base") = py::bytes(), py::arg("on_error") = "raise",
-           py::arg("max_pixels") = ImageLimits().pixels, py::arg("max_scans") = ImageLimits().scans,
-           py::arg("slot_room") = 0, py::arg("image_room") = 0,
-           py::arg("files_ahead") = ReadAhead::kMaxFiles)
+           py::arg("std") = py::none(), py::arg("pinning") = "off", py::arg("fidelity") = "exact",
+           py::arg("cache") = py::none(), py::arg("cache_base") = py::bytes(),
+           py::arg("on_error") = "raise", py::arg("max_pixels") = ImageLimits().pixels,
+           py::arg("max_scans") = ImageLimits().scans, py::arg("slot_room") = 0,
+           py::arg("image_room") = 0, py::arg("files_ahead") = ReadAhead::kMaxFiles)
       .def("submit", &Loader::submit, py::arg("indices"), py::arg("transforms") = py::none(),
            py::arg("substitutes") = py::none())
       .def("wait", &Loader::wait, py::arg("ticket"))

@@ -25,9 +25,9 @@ py::array_t<float> transform_image(const Image& image, const Row& transform, boo
                                .item_size = sizeof(float)};
   const AugmentSpec spec = {
       .fill_mode = parse_fill_mode(fill_mode), .cval = cval, .order = order, .exact = true};
-  const SampleTransform parsed = transform_from_row(
-      std::span<const double, SampleTransform::kColumns>(transform.data(),
-                                                         SampleTransform::kColumns));
+  const SampleTransform parsed =
+      transform_from_row(std::span<const double, SampleTransform::kColumns>(
+          transform.data(), SampleTransform::kColumns));
   py::array_t<float> result({image.shape(0), image.shape(1), image.shape(2)});
   auto* out = reinterpret_cast<uint8_t*>(result.mutable_data());
   const float* pixels = image.data();

@@ -18,8 +18,8 @@ namespace pyloader {
 namespace {
 
 struct Header {
-  std::array<char, 16> magic = {'p', 'y', 'l', 'o', 'a', 'd', 'e', 'r', ' ',
-                                'c', 'a', 'c', 'h', 'e', '1', '\n'};
+  std::array<char, 16> magic = {'p', 'y', 'l', 'o', 'a', 'd', 'e', 'r',
+                                ' ', 'c', 'a', 'c', 'h', 'e', '1', '\n'};
   uint64_t id = 0;
   uint64_t bytes = 0;
   uint64_t stride = 0;
@@ -76,8 +76,7 @@ std::string with_ending(const std::string& index_path, const char* ending) {
 // For reading and writing where that is allowed.
 int open_file(const std::string& path) {
   const int both = ::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-  return both >= 0 ? both
-                   : ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  return both >= 0 ? both : ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 }
 
 bool is_regular(int file, struct stat& info) {
@@ -127,8 +126,7 @@ bool CacheFile::check_header() {
          format_.name == header.name.data();
 }
 
-std::unique_ptr<CacheFile> CacheFile::create(const std::string& folder,
-                                             const CacheFormat& format) {
+std::unique_ptr<CacheFile> CacheFile::create(const std::string& folder, const CacheFormat& format) {
   std::random_device random;
   Header header;
   header.id = uint64_t{random()} << 32 | random();
@@ -194,13 +192,11 @@ bool CacheFile::try_take_over() {
   return (::fcntl(index_.get(), F_GETFL) & O_ACCMODE) == O_RDWR &&
          (::fcntl(images_file_.get(), F_GETFL) & O_ACCMODE) == O_RDWR &&
          is_regular(index_.get(), index) && is_regular(images_file_.get(), images) &&
-         index.st_nlink > 0 && images.st_nlink > 0 &&
-         ::flock(index_.get(), LOCK_EX | LOCK_NB) == 0;
+         index.st_nlink > 0 && images.st_nlink > 0 && ::flock(index_.get(), LOCK_EX | LOCK_NB) == 0;
 }
 
 bool CacheFile::resize(uint32_t slots) {
-  return ::ftruncate(images_file_.get(),
-                     static_cast<off_t>(slots * (stride_ + kRecordBytes))) == 0;
+  return ::ftruncate(images_file_.get(), static_cast<off_t>(slots * (stride_ + kRecordBytes))) == 0;
 }
 
 bool CacheFile::write_image(uint32_t slot, const uint8_t* pixels) const {

@@ -88,7 +88,7 @@ class CacheFile {
   const uint64_t stride_;
   Descriptor index_;
   Descriptor images_file_;
-  uint64_t id_ = 0;    // in the header, seeds the records' checksums
+  uint64_t id_ = 0;               // in the header, seeds the records' checksums
   uint64_t read_ = kHeaderBytes;  // of the index, up to here
   uint32_t slots_in_use_ = 0;
   uint64_t images_ = 0;

@@ -7,10 +7,9 @@ namespace pyloader {
 namespace {
 
 // Numbers without a pattern: digits of the square roots of the first primes.
-constexpr std::array<uint64_t, 8> kDigits = {0x6a09e667f3bcc909, 0xbb67ae8584caa73b,
-                                             0x3c6ef372fe94f82b, 0xa54ff53a5f1d36f1,
-                                             0x510e527fade682d1, 0x9b05688c2b3e6c1f,
-                                             0x1f83d9abfb41bd6b, 0x5be0cd19137e2179};
+constexpr std::array<uint64_t, 8> kDigits = {
+    0x6a09e667f3bcc909, 0xbb67ae8584caa73b, 0x3c6ef372fe94f82b, 0xa54ff53a5f1d36f1,
+    0x510e527fade682d1, 0x9b05688c2b3e6c1f, 0x1f83d9abfb41bd6b, 0x5be0cd19137e2179};
 
 uint64_t load(const uint8_t* bytes) {
   uint64_t word;

@@ -68,7 +68,7 @@ class FolderCache final : public ImageCache {
   // Guarded by mutex_.
   std::array<std::string, kMaxFiles> names_;
   size_t file_count_ = 0;
-  FileIdentity listed_;      // of the folder when it was last listed
+  FileIdentity listed_;        // of the folder when it was last listed
   size_t writer_ = kMaxFiles;  // the file that this process adds to
   uint32_t next_slot_ = 0;
   uint32_t reserved_ = 0;  // slots

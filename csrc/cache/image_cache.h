@@ -19,8 +19,8 @@ struct CacheFormat {
 };
 
 struct CacheState {
-  uint64_t bytes = 0;  // taken by images, of whichever process
-  bool full = false;   // no more images are taken
+  uint64_t bytes = 0;   // taken by images, of whichever process
+  bool full = false;    // no more images are taken
   std::string problem;  // why it does less than it should, in words; empty: nothing is wrong
 };
 

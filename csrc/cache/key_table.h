@@ -14,8 +14,8 @@ namespace pyloader {
 // One image. It stays where it is and is never taken out; its place may change once it is found
 // bad.
 struct CacheEntry {
-  std::atomic<uint64_t> high{0};  // of the key; 0: no entry yet
-  uint64_t low = 0;               // written before `high`
+  std::atomic<uint64_t> high{0};      // of the key; 0: no entry yet
+  uint64_t low = 0;                   // written before `high`
   std::atomic<uint64_t> checksum{0};  // written before `place`
   std::atomic<uint64_t> place{0};     // what it means is the cache's business; 0: nowhere
 };

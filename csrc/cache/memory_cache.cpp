@@ -20,8 +20,7 @@ constexpr uint64_t kGray = 1;  // in a place: images are aligned, so the bit is 
 
 // Zeros in huge pages where the system has them; null when it has no memory.
 uint8_t* map_memory(size_t bytes) {
-  void* memory =
-      ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return nullptr;
 #if defined(MADV_HUGEPAGE)
   if (bytes >= 2 * kHugePage) ::madvise(memory, bytes, MADV_HUGEPAGE);
@@ -58,8 +57,8 @@ const uint8_t* MemoryCache::read(const CacheKey& key, uint8_t*, bool& was_gray) 
 bool MemoryCache::add_chunk() {
   size_t bytes = std::max(kChunk / stride_ * stride_, stride_);
   if (limit_ != kSane) {
-    bytes = std::min(bytes, static_cast<size_t>((limit_ - std::min(limit_, used_)) / stride_) *
-                                stride_);
+    bytes = std::min(bytes,
+                     static_cast<size_t>((limit_ - std::min(limit_, used_)) / stride_) * stride_);
   } else if (const FreeMemory memory = free_memory();
              memory.total != 0 && memory.available < memory.total / 4 + bytes) {
     return false;

@@ -47,8 +47,8 @@ class MemoryCache final : public ImageCache {
   mutable std::mutex mutex_;
   // Guarded by mutex_.
   std::vector<Chunk> chunks_;
-  size_t chunk_used_ = 0;          // bytes of the last chunk
-  uint64_t used_ = 0;              // bytes of all
+  size_t chunk_used_ = 0;           // bytes of the last chunk
+  uint64_t used_ = 0;               // bytes of all
   std::vector<uint8_t*> returned_;  // places taken for an image that another thread has kept
   bool full_ = false;
 };

@@ -18,8 +18,8 @@ inline constexpr int kWeightBits = 32 - 8 - 2;
 inline constexpr int kLowBits = 14;
 
 struct AxisKey {
-  int in_size = 0;   // samples of the whole source axis
-  int begin = 0;     // the box: [begin, end) of the image is stretched over the output
+  int in_size = 0;  // samples of the whole source axis
+  int begin = 0;    // the box: [begin, end) of the image is stretched over the output
   int end = 0;
   int out_size = 0;
   Filter filter = Filter::kBilinear;
@@ -30,17 +30,17 @@ struct AxisKey {
 // The weights of one axis for kernels that make neighbouring outputs side by side, `lanes` of them:
 // a shuffle brings each lane its next few taps ("a step") out of one window of the row.
 struct LaneTable {
-  bool fits = false;  // whether the windows are wide enough; else the table is empty
-  int steps = 0;      // of every group
-  std::vector<int32_t> base;     // per group (per half group): where its window begins
-  std::vector<uint8_t> index;    // the shuffle; what a lane does not need is harmless
-  std::vector<int8_t> bytes;     // weights in the order in which the kernel takes them:
-  std::vector<int16_t> words;    // one of the two
+  bool fits = false;           // whether the windows are wide enough; else the table is empty
+  int steps = 0;               // of every group
+  std::vector<int32_t> base;   // per group (per half group): where its window begins
+  std::vector<uint8_t> index;  // the shuffle; what a lane does not need is harmless
+  std::vector<int8_t> bytes;   // weights in the order in which the kernel takes them:
+  std::vector<int16_t> words;  // one of the two
 };
 
 // Output i is sum over t < count[i] of weight(i, t) * input[first[i] + t], rounded and clipped to a
-// byte. `first` and `first + count` never decrease. Rows of weights are `stride` long, a multiple of
-// 8, and padded with zeros.
+// byte. `first` and `first + count` never decrease. Rows of weights are `stride` long, a multiple
+// of 8, and padded with zeros.
 struct AxisPlan {
   int out_size = 0;
   int max_count = 0;
@@ -55,8 +55,8 @@ struct AxisPlan {
   std::vector<int8_t> byte0;
   std::vector<int8_t> byte1;
   std::vector<int8_t> byte2;
-  // For 16 outputs from 64 input bytes, four taps a step: per group and step 64 indices, and 64 bytes
-  // each of byte0, byte1, byte2.
+  // For 16 outputs from 64 input bytes, four taps a step: per group and step 64 indices, and 64
+  // bytes each of byte0, byte1, byte2.
   LaneTable lanes16;
   // For 8 outputs, 4 from 16 input bytes and 4 from 16 others, two taps a step. The windows move on
   // by two bytes with each step, so a group has 32 indices; 16 words each of high and low per step.

@@ -46,7 +46,8 @@ void unpremultiply(const uint8_t* src, uint8_t* dst, int width) {
     const int alpha = src[i + 3];
     for (ptrdiff_t c = 0; c < 3; ++c) {
       const bool as_is = alpha == 0 || alpha == 255;
-      dst[i + c] = as_is ? src[i + c] : static_cast<uint8_t>(std::min(255 * src[i + c] / alpha, 255));
+      dst[i + c] =
+          as_is ? src[i + c] : static_cast<uint8_t>(std::min(255 * src[i + c] / alpha, 255));
     }
     dst[i + 3] = static_cast<uint8_t>(alpha);
   }

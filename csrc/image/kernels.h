@@ -1,9 +1,9 @@
 // The inner loops of resizing and storing, one table of functions per SIMD level. Every level gives
 // the same bits; the scalar one is the reference.
 //
-// Pixels come in planes (gray, or one for each of R, G and B), 1 byte each, and as 4-byte pixels (R, G,
-// B and a fourth byte that is alpha or filler). All row buffers have kRowSlack bytes behind their last pixel, which
-// kernels may read and overwrite.
+// Pixels come in planes (gray, or one for each of R, G and B), 1 byte each, and as 4-byte pixels
+// (R, G, B and a fourth byte that is alpha or filler). All row buffers have kRowSlack bytes behind
+// their last pixel, which kernels may read and overwrite.
 #pragma once
 
 #include <cstddef>
@@ -37,8 +37,8 @@ struct ImageKernels {
   // Planes to pixels of `dst_channels` (3 or 4) bytes; the fourth is 255.
   void (*interleave)(const uint8_t* r, const uint8_t* g, const uint8_t* b, uint8_t* dst, int width,
                      int dst_channels);
-  // dst[i] = src[i] * scale in single precision. `past_cache`: straight to memory, for what will have
-  // left the cache anyway before it is read.
+  // dst[i] = src[i] * scale in single precision. `past_cache`: straight to memory, for what will
+  // have left the cache anyway before it is read.
   void (*store_float)(const uint8_t* src, float* dst, size_t count, float scale, bool past_cache);
   // The three planes of packed RGB: plane[c][i] = src[3 * i + c] * scale.
   void (*store_float_planes)(const uint8_t* src, float* const* planes, int width, float scale);

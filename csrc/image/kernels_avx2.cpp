@@ -160,8 +160,8 @@ PYLOADER_AVX2 inline void store_eight(uint8_t* out, const Sums& sums) {
   const __m256i levels = finish(sums.high, sums.low);
   const __m256i words = _mm256_packs_epi32(levels, levels);
   const __m256i bytes = _mm256_packus_epi16(words, words);
-  const __m128i eight = _mm_unpacklo_epi32(_mm256_castsi256_si128(bytes),
-                                           _mm256_extracti128_si256(bytes, 1));
+  const __m128i eight =
+      _mm_unpacklo_epi32(_mm256_castsi256_si128(bytes), _mm256_extracti128_si256(bytes, 1));
   _mm_storel_epi64(reinterpret_cast<__m128i*>(out), eight);
 }
 
@@ -178,7 +178,8 @@ PYLOADER_AVX2 void plane_rows(const uint8_t* const* src, uint8_t* const* dst, in
     const ptrdiff_t left = table.base[2 * group], right = table.base[2 * group + 1];
     const __m256i index = load(table.index.data() + 32 * group);
     Step held[kSteps > 0 ? kSteps : 1];
-    for (int s = 0; s < kSteps; ++s) held[s] = {load(weights + 32 * s), load(weights + 32 * s + 16)};
+    for (int s = 0; s < kSteps; ++s)
+      held[s] = {load(weights + 32 * s), load(weights + 32 * s + 16)};
     for (int r = 0; r < rows; ++r) {
       const uint8_t* row = src[r];
       Sums sums = {_mm256_setzero_si256(), _mm256_setzero_si256()};
@@ -252,8 +253,8 @@ PYLOADER_AVX2 void gray_from_color(const uint8_t* src, uint8_t* dst, int width) 
     const __m256i pixels = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(src + 4 * x));
     const __m256i rb = _mm256_and_si256(pixels, low_byte);  // R, B as 16-bit pairs
     const __m256i ga = _mm256_srli_epi16(pixels, 8);        // G, A
-    __m256i sum = _mm256_add_epi32(_mm256_madd_epi16(rb, red_blue),
-                                   _mm256_madd_epi16(ga, green_only));
+    __m256i sum =
+        _mm256_add_epi32(_mm256_madd_epi16(rb, red_blue), _mm256_madd_epi16(ga, green_only));
     sum = _mm256_srai_epi32(_mm256_add_epi32(sum, half), 16);
     const __m256i green = _mm256_and_si256(ga, _mm256_set1_epi32(0xFFFF));
     sum = _mm256_add_epi32(sum, green);
@@ -295,9 +296,9 @@ PYLOADER_AVX2 void gray_from_planes(const uint8_t* r, const uint8_t* g, const ui
 PYLOADER_AVX2 void interleave(const uint8_t* r, const uint8_t* g, const uint8_t* b, uint8_t* dst,
                               int width, int dst_channels) {
   const __m128i opaque = _mm_set1_epi8(-1);
-  const __m128i packed =
-      dst_channels == 3 ? _mm_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1)
-                        : _mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  const __m128i packed = dst_channels == 3
+                             ? _mm_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1)
+                             : _mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
   for (int x = 0; x < width; x += 16) {
     const __m128i red = _mm_loadu_si128(reinterpret_cast<const __m128i*>(r + x));
     const __m128i green = _mm_loadu_si128(reinterpret_cast<const __m128i*>(g + x));

@@ -1,6 +1,6 @@
-// AVX-512 kernels for processors with VNNI and VBMI: four taps in one 8-bit dot product. A weight is split
-// into three signed bytes (AxisPlan); the three sums are exact in 32 bits and add up to the very
-// sum of the reference.
+// AVX-512 kernels for processors with VNNI and VBMI: four taps in one 8-bit dot product. A weight
+// is split into three signed bytes (AxisPlan); the three sums are exact in 32 bits and add up to
+// the very sum of the reference.
 #if defined(__x86_64__)
 
 // GCC 12 warns about its own headers (GCC bug 105593).
@@ -49,21 +49,21 @@ struct FourRows {
   const uint8_t* row3;
 };
 
-// Output pixel x of four rows, one row in each 128-bit lane: a 32-bit value per channel. Four 4-byte
-// pixels are 16 bytes; the shuffle gathers the four taps of each channel. `groups` is the number of
-// four-tap steps.
+// Output pixel x of four rows, one row in each 128-bit lane: a 32-bit value per channel. Four
+// 4-byte pixels are 16 bytes; the shuffle gathers the four taps of each channel. `groups` is the
+// number of four-tap steps.
 PYLOADER_AVX512 inline __m512i color_pixel(const FourRows& src, const AxisPlan& plan, int x,
                                            int groups) {
-  const __m512i by_channel = _mm512_broadcast_i32x4(
-      _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
+  const __m512i by_channel =
+      _mm512_broadcast_i32x4(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
   const ptrdiff_t offset = static_cast<ptrdiff_t>(plan.first[static_cast<size_t>(x)]) * 4;
   const Weights weights = weights_of(plan, x);
   __m512i sum0 = _mm512_set1_epi32(1 << (kWeightBits - 1));
   __m512i sum1 = _mm512_setzero_si512(), sum2 = _mm512_setzero_si512();
   for (int g = 0; g < groups; ++g) {
     const ptrdiff_t at = offset + 16 * g;
-    __m512i pixels = _mm512_castsi128_si512(
-        _mm_loadu_si128(reinterpret_cast<const __m128i*>(src.row0 + at)));
+    __m512i pixels =
+        _mm512_castsi128_si512(_mm_loadu_si128(reinterpret_cast<const __m128i*>(src.row0 + at)));
     pixels = _mm512_inserti32x4(
         pixels, _mm_loadu_si128(reinterpret_cast<const __m128i*>(src.row1 + at)), 1);
     pixels = _mm512_inserti32x4(
@@ -224,8 +224,8 @@ PYLOADER_AVX512 inline void store_sums(uint8_t* out, const Sums& sums) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm512_cvtusepi32_epi8(levels));
 }
 
-// Sixteen outputs at a time, four taps a step. kSteps: of every group, held in registers; or 0 to ask
-// the table.
+// Sixteen outputs at a time, four taps a step. kSteps: of every group, held in registers; or 0 to
+// ask the table.
 template <int kSteps>
 PYLOADER_AVX512 void plane_rows(const uint8_t* const* src, uint8_t* const* dst, int rows,
                                 const AxisPlan& plan) {

@@ -19,7 +19,8 @@ const int32_t* weights_of(const AxisPlan& plan, int index) {
 void horizontal(const uint8_t* src, uint8_t* dst, const AxisPlan& plan, int pixel, int channels) {
   for (int x = 0; x < plan.out_size; ++x) {
     const int32_t* weights = weights_of(plan, x);
-    const uint8_t* window = src + static_cast<ptrdiff_t>(plan.first[static_cast<size_t>(x)]) * pixel;
+    const uint8_t* window =
+        src + static_cast<ptrdiff_t>(plan.first[static_cast<size_t>(x)]) * pixel;
     const int count = plan.count[static_cast<size_t>(x)];
     for (int c = 0; c < channels; ++c) {
       int32_t sum = kHalf;

@@ -27,10 +27,10 @@ void fill_plan(const ResizeRequest& request, AxisPlanCache& cache, ResizePlan& p
   const Box box = request.keep_aspect_ratio
                       ? crop_box(request.source, target)
                       : Box{0, 0, request.source.width, request.source.height};
-  const bool same_x = source.width == target.width && box.left == 0 &&
-                      box.right == target.width << halvings.x;
-  const bool same_y = source.height == target.height && box.top == 0 &&
-                      box.bottom == target.height << halvings.y;
+  const bool same_x =
+      source.width == target.width && box.left == 0 && box.right == target.width << halvings.x;
+  const bool same_y =
+      source.height == target.height && box.top == 0 && box.bottom == target.height << halvings.y;
   if (same_x && same_y) return;
   const AxisKey x{source.width, box.left, box.right, target.width, request.filter, halvings.x};
   const AxisKey y{source.height, box.top, box.bottom, target.height, request.filter, halvings.y};
@@ -63,8 +63,7 @@ Size plane_size(Size image, Halvings halvings) {
 // In Keras' integers.
 Box crop_box(Size source, Size target) {
   const int64_t width = source.width, height = source.height;
-  const auto crop_height =
-      static_cast<int>(std::min(height, width * target.height / target.width));
+  const auto crop_height = static_cast<int>(std::min(height, width * target.height / target.width));
   const auto crop_width = static_cast<int>(std::min(width, height * target.width / target.height));
   const int top = (source.height - crop_height) / 2;
   const int left = (source.width - crop_width) / 2;

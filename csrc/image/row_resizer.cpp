@@ -13,8 +13,8 @@ void RowResizer::begin(const ResizePlan& plan, RowForm form, int dst_channels, R
   src_channels_ = form == RowForm::kColor ? 4 : 1;
   dst_channels_ = dst_channels;
   picked_ = picked;
-  blanks_ = std::ranges::find_if(plan.columns, [](int32_t x) { return x < 0; }) !=
-            plan.columns.end();
+  blanks_ =
+      std::ranges::find_if(plan.columns, [](int32_t x) { return x < 0; }) != plan.columns.end();
   next_in_ = next_out_ = band_count_ = 0;
 
   const auto segment_of = [](int bytes) {
@@ -60,8 +60,8 @@ void RowResizer::push(const uint8_t* const* rows, int count, ptrdiff_t plane_str
   }
 }
 
-// A row of the target's width to the sink, in the form that the sink takes. `channels` is what pixels
-// of the row have: 4-byte pixels may have lost the fourth.
+// A row of the target's width to the sink, in the form that the sink takes. `channels` is what
+// pixels of the row have: 4-byte pixels may have lost the fourth.
 void RowResizer::emit(const uint8_t* row, ptrdiff_t segment, int channels) {
   const int width = plan_->target.width;
   if (planes_ == 3) {
@@ -154,7 +154,8 @@ void RowResizer::push_horizontal_first(const uint8_t* const* rows, int count) {
   const int end = std::min(plan_->end_row - next_in_, count);
   if (first < end) {
     std::array<uint8_t*, kMaxRows> targets;
-    for (int r = first; r < end; ++r) targets[static_cast<size_t>(r - first)] = ring_row(next_in_ + r);
+    for (int r = first; r < end; ++r)
+      targets[static_cast<size_t>(r - first)] = ring_row(next_in_ + r);
     if (plan_->horizontal) {
       run_horizontal(rows + first, plane_stride_, targets.data(), end - first);
     } else {

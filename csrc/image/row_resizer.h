@@ -23,15 +23,15 @@ class RowResizer {
  public:
   explicit RowResizer(SimdLevel level) : kernels_(image_kernels(level)) {}
 
-  // Starts an image whose rows come as `form`. `dst_channels` is what the sink gets: 1 for gray, 3 or
-  // 4 for colour (the fourth of planes is 255). `picked`: the rows consist of the plan's columns
+  // Starts an image whose rows come as `form`. `dst_channels` is what the sink gets: 1 for gray, 3
+  // or 4 for colour (the fourth of planes is 255). `picked`: the rows consist of the plan's columns
   // (kNearest) already. The plan and the sink must outlive the image. Throws std::bad_alloc.
   void begin(const ResizePlan& plan, RowForm form, int dst_channels, RowSink& sink,
              bool picked = false);
 
   // The next `count` rows of the source, from its first row on, each with kRowSlack bytes behind
-  // its pixels. Rows that the plan does not need may be null. `plane_stride`: from a row of R to its
-  // G, and on to its B.
+  // its pixels. Rows that the plan does not need may be null. `plane_stride`: from a row of R to
+  // its G, and on to its B.
   void push(const uint8_t* const* rows, int count, ptrdiff_t plane_stride = 0);
 
   // True when every output row has reached the sink.
@@ -61,7 +61,7 @@ class RowResizer {
   int src_channels_ = 0;  // bytes of a pixel of a plane: 1 or 4
   int dst_channels_ = 0;
   bool picked_ = false;
-  bool blanks_ = false;   // some columns of the plan are zero
+  bool blanks_ = false;         // some columns of the plan are zero
   ptrdiff_t plane_stride_ = 0;  // of the rows being pushed
   // From one plane's row to the next one's inside a row of our own: before and after the horizontal
   // pass.

@@ -45,8 +45,7 @@ bool read_ahead_allowed() {
   return asked == nullptr || std::strcmp(asked, "0") != 0;
 }
 
-ReadAhead::Watch::Watch()
-    : begin(Clock::now()), cpu(thread_cpu_time()), rests(thread_rests()) {}
+ReadAhead::Watch::Watch() : begin(Clock::now()), cpu(thread_cpu_time()), rests(thread_rests()) {}
 
 ReadAhead::Clock::duration ReadAhead::Watch::waited() const {
   if (rests >= 0 && thread_rests() == rests) return {};  // others may have had the processor

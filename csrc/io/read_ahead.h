@@ -1,9 +1,10 @@
 // Files read before a worker comes for them, where reading is what makes workers wait.
 //
-// The order in which files will be opened is known ahead. While reads are fast, each worker reads its
-// own files and nothing else happens. Once a good part of them take long (a network file system, a
-// spinning disk, a cold page cache), threads that do nothing but read go ahead of the workers, more
-// of them while workers still have to wait, and rest again when reads have become fast.
+// The order in which files will be opened is known ahead. While reads are fast, each worker reads
+// its own files and nothing else happens. Once a good part of them take long (a network file
+// system, a spinning disk, a cold page cache), threads that do nothing but read go ahead of the
+// workers, more of them while workers still have to wait, and rest again when reads have become
+// fast.
 //
 // Note [first window]: what is read ahead of a file is the first window of a FileSource; a worker
 // gets it by swapping its own window for it. So at most kMaxFiles windows exist beside the workers'
@@ -45,8 +46,8 @@ class ReadAhead {
   static constexpr int kMaxFiles = 64;  // read or being read for workers that have not come yet
 
   // A read is slow when its thread waits so long in it. Time in which it copies, however much there
-  // is to copy, does not count: nobody else would do that sooner. Nor does time in which others have
-  // the processor.
+  // is to copy, does not count: nobody else would do that sooner. Nor does time in which others
+  // have the processor.
   static constexpr std::chrono::microseconds kSlowRead{100};
 
   // `workers`: how many threads open files. `most_files`: at least 1; each takes a window.
@@ -56,14 +57,14 @@ class ReadAhead {
   ReadAhead(const ReadAhead&) = delete;
   ReadAhead& operator=(const ReadAhead&) = delete;
 
-  // Announces files to be opened after those announced before, and returns the number of this group,
-  // counted from 1. Each of its files must be opened or skipped, by its position in `paths`, unless
-  // everything is forgotten. The texts stay the caller's, valid until `close`.
+  // Announces files to be opened after those announced before, and returns the number of this
+  // group, counted from 1. Each of its files must be opened or skipped, by its position in `paths`,
+  // unless everything is forgotten. The texts stay the caller's, valid until `close`.
   uint64_t expect(const std::vector<const char*>& paths);
 
-  // As file.open(path), from what was read ahead where that is under way. `path` is the one announced
-  // for this position. A group that is not known, or forgotten, is read from the disk; once closed
-  // kClosed comes back instead.
+  // As file.open(path), from what was read ahead where that is under way. `path` is the one
+  // announced for this position. A group that is not known, or forgotten, is read from the disk;
+  // once closed kClosed comes back instead.
   Status open(uint64_t group, size_t position, const char* path, FileSource& file);
 
   // Nobody will open this file; without effect if it was opened.
@@ -136,9 +137,9 @@ class ReadAhead {
   std::condition_variable readable_;  // for readers: a file to read and a window for it, or stop
   // All guarded by mutex_.
   std::vector<std::thread> threads_;
-  std::deque<Group> groups_;   // those with files neither opened nor skipped, and some between
-  uint64_t first_group_ = 1;   // the number of groups_.front()
-  uint64_t cursor_ = 1;        // no file of a group before it is left to be read ahead
+  std::deque<Group> groups_;  // those with files neither opened nor skipped, and some between
+  uint64_t first_group_ = 1;  // the number of groups_.front()
+  uint64_t cursor_ = 1;       // no file of a group before it is left to be read ahead
   std::vector<std::unique_ptr<FileSource>> free_;
   int sources_ = 0;  // in existence beside the workers'
   int resting_ = 0;  // threads that wait

@@ -15,13 +15,19 @@ constexpr std::array<uint8_t, 64> make_natural_order() {
     order[k] = static_cast<uint8_t>(8 * y + x);
     const bool up = (x + y) % 2 == 0;
     if (up) {
-      if (x == 7) ++y;
-      else if (y == 0) ++x;
-      else ++x, --y;
+      if (x == 7)
+        ++y;
+      else if (y == 0)
+        ++x;
+      else
+        ++x, --y;
     } else {
-      if (y == 7) ++x;
-      else if (x == 0) ++y;
-      else --x, ++y;
+      if (y == 7)
+        ++x;
+      else if (x == 0)
+        ++y;
+      else
+        --x, ++y;
     }
   }
   return order;
@@ -116,8 +122,7 @@ bool CoefficientReader::take_tables(const jpeg_decompress_struct& info) {
 void CoefficientReader::lay_out() {
   constexpr size_t kBlockBytes = kBlock * sizeof(int16_t);
   constexpr size_t kExtentBytes = align_up(kRunMcus * 4);
-  uint8_t* memory =
-      coefficients_.require(kMaxBlocks * (kRunMcus * kBlockBytes + kExtentBytes));
+  uint8_t* memory = coefficients_.require(kMaxBlocks * (kRunMcus * kBlockBytes + kExtentBytes));
   size_t place = 0;
   for (int c = 0; c < count_; ++c) {
     Component& part = components_[static_cast<size_t>(c)];
@@ -176,7 +181,8 @@ bool CoefficientReader::read(int mcus) {
   b.bits |= load_big_endian(b.at) >> b.count;
   b.at += (63 - b.count) >> 3;
   b.count |= 56;
-  if (b.at > bytes_.mark()) [[unlikely]] b = past_mark(b);
+  if (b.at > bytes_.mark()) [[unlikely]]
+    b = past_mark(b);
   return b;
 }
 
@@ -225,7 +231,8 @@ bool CoefficientReader::read_blocks(Place* place, Place* const end) {
       entry = table[b.bits >> (64 - kIndexBits)];
       const size_t next = k + entry.move();
       found = next < kBlock;
-      if (!found) [[unlikely]] break;
+      if (!found) [[unlikely]]
+        break;
       const uint64_t last_bits = std::rotl(b.bits, static_cast<int>(entry.length()));
       b.bits <<= entry.length();
       b.count -= entry.packed();
@@ -241,7 +248,8 @@ bool CoefficientReader::read_blocks(Place* place, Place* const end) {
       choose_next(end_flag, *place, table, k);
       place += end_flag / HuffmanEntry::kEndFlag;
     }
-    if (found) [[likely]] continue;
+    if (found) [[likely]]
+      continue;
     if (place == end) break;
     b = refilled(b);
     if (b.at == nullptr) return false;
@@ -293,8 +301,7 @@ bool CoefficientReader::add_predictions(const Place* place, const Place* end) {
 bool CoefficientReader::finish_segment() {
   if (!bytes_.ended()) bits_.at = bytes_.more(bits_.at);
   if (!bytes_.ended()) return false;
-  const ptrdiff_t left =
-      (bytes_.end() - bits_.at) * 8 + static_cast<ptrdiff_t>(bits_.count);
+  const ptrdiff_t left = (bytes_.end() - bits_.at) * 8 + static_cast<ptrdiff_t>(bits_.count);
   return left >= 0 && left < 8;
 }
 

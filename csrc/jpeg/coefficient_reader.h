@@ -24,8 +24,7 @@ class CoefficientReader {
   // Whether the scan is one that this class decodes: sequential Huffman, all components at once, 1
   // or 3 of them. After jpeg_read_header; the source is at the scan's first byte, and no more is
   // taken from it before `read`. Throws std::bad_alloc.
-  bool begin(const jpeg_decompress_struct& info, ByteSource& source,
-             std::span<const uint8_t> rest);
+  bool begin(const jpeg_decompress_struct& info, ByteSource& source, std::span<const uint8_t> rest);
 
   // Decodes the next MCUs, up to kRunMcus. False when this is not a clean scan.
   bool read(int mcus);

@@ -25,8 +25,8 @@ Status truncated(const ByteSource& source) {
 
 Status damaged(const LibjpegErrors& errors, const ImageLimits& limits) {
   if (errors.too_many_scans) {
-    return {StatusCode::kTooLarge, "it has more than " + std::to_string(limits.scans) +
-                                       " scans, the limit (max_scans)"};
+    return {StatusCode::kTooLarge,
+            "it has more than " + std::to_string(limits.scans) + " scans, the limit (max_scans)"};
   }
   return {StatusCode::kBadImage, std::string("damaged JPEG data: ") + errors.message};
 }
@@ -110,9 +110,7 @@ void JpegDecoder::close() {
 
 void JpegDecoder::limit(const ImageLimits& limits) { state_->limits = limits; }
 
-uint64_t JpegDecoder::memory_needed() const {
-  return pyloader::memory_needed(state_->info);
-}
+uint64_t JpegDecoder::memory_needed() const { return pyloader::memory_needed(state_->info); }
 
 Status JpegDecoder::open(ByteSource& source, JpegHeader& header) {
   close();
@@ -153,8 +151,8 @@ Status JpegDecoder::State::choose_output(const ByteSource& bytes, JpegHeader& he
     return {StatusCode::kBadImage, "it holds far too little data for its " + size + " pixels"};
   }
   if (info.data_precision != 8) {
-    return {StatusCode::kBadImage,
-            "JPEGs of " + std::to_string(info.data_precision) + " bits per sample are not supported"};
+    return {StatusCode::kBadImage, "JPEGs of " + std::to_string(info.data_precision) +
+                                       " bits per sample are not supported"};
   }
   switch (info.num_components) {
     case 1:
@@ -170,8 +168,8 @@ Status JpegDecoder::State::choose_output(const ByteSource& bytes, JpegHeader& he
       info.out_color_space = JCS_CMYK;
       break;
     default:
-      return {StatusCode::kBadImage, "JPEGs of " + std::to_string(info.num_components) +
-                                         " components are not supported"};
+      return {StatusCode::kBadImage,
+              "JPEGs of " + std::to_string(info.num_components) + " components are not supported"};
   }
   use_planes = PlaneReader::supports(info);
   if (use_planes && info.num_components == 3) header.pixels = JpegPixels::kPlanes;
@@ -219,9 +217,9 @@ Status JpegDecoder::State::start_libjpeg() {
   return {};
 }
 
-// Note [handing over]: what our own decoder refuses, libjpeg decodes from the file's beginning, up to
-// where we were. The rows that were passed on already are libjpeg's too: they lie before the point
-// where ours gave up.
+// Note [handing over]: what our own decoder refuses, libjpeg decodes from the file's beginning, up
+// to where we were. The rows that were passed on already are libjpeg's too: they lie before the
+// point where ours gave up.
 Status JpegDecoder::State::hand_over() {
   ByteSource& bytes = *source.bytes;
   const int groups = planes.gives_planes() ? 0 : planes.groups_read();

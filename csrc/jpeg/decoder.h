@@ -47,18 +47,19 @@ struct RowBand {
   ptrdiff_t plane_stride = 0;            // kPlanes: from a row of R to its G, and on to its B
 };
 
-// The next rows of every plane. Their sizes are those of the image, halved and rounded up as often as
-// the header and the wish say.
+// The next rows of every plane. Their sizes are those of the image, halved and rounded up as often
+// as the header and the wish say.
 struct PlaneBand {
   std::array<RowBand, 3> planes;
   bool last = false;
-  // Everything begins anew, with planes that are not halved (but chroma as in the header): rows that
-  // came before are to be forgotten.
+  // Everything begins anew, with planes that are not halved (but chroma as in the header): rows
+  // that came before are to be forgotten.
   bool restarted = false;
 };
 
 // Who decodes the entropy-coded data of sequential Huffman files: libjpeg, or a decoder of our own
-// that hands over to libjpeg whatever is unusual or damaged. Both give the same pixels and verdicts.
+// that hands over to libjpeg whatever is unusual or damaged. Both give the same pixels and
+// verdicts.
 enum class EntropyDecoder { kLibjpeg, kOwn };
 
 // The one in use: our own, unless the environment variable PYLOADER_ENTROPY says libjpeg or the
@@ -97,8 +98,8 @@ class JpegDecoder {
   // The next rows, top to bottom, valid until the next call.
   Status read(RowBand& band);
 
-  // Instead of `want` and `read`, where the header has planes: the planes themselves, each halved so
-  // many times (0 to 3) more, or Y alone. Halved planes are good approximations, not libjpeg's.
+  // Instead of `want` and `read`, where the header has planes: the planes themselves, each halved
+  // so many times (0 to 3) more, or Y alone. Halved planes are good approximations, not libjpeg's.
   void want_planes(const std::array<int, 3>& halvings, bool luma_only);
   Status read_planes(PlaneBand& band);
 

@@ -55,7 +55,7 @@ inline int value_of(uint64_t bits, int size) {
 }
 
 inline constexpr int kIndexBits = 10;
-inline constexpr unsigned kMostBits = 18;  // of a look-up
+inline constexpr unsigned kMostBits = 18;               // of a look-up
 inline constexpr int kMaxDcSize = 11, kMaxAcSize = 10;  // what 8-bit samples can need
 
 // What one look-up tells: up to two values of a block, where they go, and whether the block ends.

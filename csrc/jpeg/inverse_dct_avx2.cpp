@@ -12,8 +12,8 @@ namespace pyloader {
 namespace {
 
 PYLOADER_AVX2_INLINE __m256i pair(int low, int high) {
-  return _mm256_set1_epi32(static_cast<int>(static_cast<uint32_t>(high) << 16 |
-                                            (static_cast<uint32_t>(low) & 0xFFFF)));
+  return _mm256_set1_epi32(
+      static_cast<int>(static_cast<uint32_t>(high) << 16 | (static_cast<uint32_t>(low) & 0xFFFF)));
 }
 
 // Zig-zag positions before this one lie in the first four rows and columns.
@@ -31,9 +31,8 @@ PYLOADER_AVX2_INLINE Half transform_half(__m256i p04, __m256i p26, __m256i p13, 
   const __m256i difference = _mm256_add_epi32(_mm256_madd_epi16(p04, pair(8192, -8192)), half);
   const __m256i outer = _mm256_madd_epi16(p26, pair(10703, 4433));
   const __m256i inner = _mm256_madd_epi16(p26, pair(4433, -10704));
-  const __m256i even[4] = {
-      _mm256_add_epi32(sum, outer), _mm256_add_epi32(difference, inner),
-      _mm256_sub_epi32(difference, inner), _mm256_sub_epi32(sum, outer)};
+  const __m256i even[4] = {_mm256_add_epi32(sum, outer), _mm256_add_epi32(difference, inner),
+                           _mm256_sub_epi32(difference, inner), _mm256_sub_epi32(sum, outer)};
   const __m256i odd[4] = {_mm256_add_epi32(_mm256_madd_epi16(p13, pair(11363, 9633)),
                                            _mm256_madd_epi16(p57, pair(6437, 2260))),
                           _mm256_add_epi32(_mm256_madd_epi16(p13, pair(9633, -2259)),
@@ -53,12 +52,12 @@ PYLOADER_AVX2_INLINE Half transform_half(__m256i p04, __m256i p26, __m256i p13, 
 // One dimension of all columns. Adds `bias` to every result and collects the bits in `seen`.
 template <int kShift>
 PYLOADER_AVX2_INLINE void transform(__m256i* x, __m256i bias, __m256i& seen) {
-  const Half low = transform_half<kShift>(
-      _mm256_unpacklo_epi16(x[0], x[4]), _mm256_unpacklo_epi16(x[2], x[6]),
-      _mm256_unpacklo_epi16(x[1], x[3]), _mm256_unpacklo_epi16(x[5], x[7]));
-  const Half high = transform_half<kShift>(
-      _mm256_unpackhi_epi16(x[0], x[4]), _mm256_unpackhi_epi16(x[2], x[6]),
-      _mm256_unpackhi_epi16(x[1], x[3]), _mm256_unpackhi_epi16(x[5], x[7]));
+  const Half low =
+      transform_half<kShift>(_mm256_unpacklo_epi16(x[0], x[4]), _mm256_unpacklo_epi16(x[2], x[6]),
+                             _mm256_unpacklo_epi16(x[1], x[3]), _mm256_unpacklo_epi16(x[5], x[7]));
+  const Half high =
+      transform_half<kShift>(_mm256_unpackhi_epi16(x[0], x[4]), _mm256_unpackhi_epi16(x[2], x[6]),
+                             _mm256_unpackhi_epi16(x[1], x[3]), _mm256_unpackhi_epi16(x[5], x[7]));
   for (int i = 0; i < 8; ++i) {
     x[i] = _mm256_packs_epi32(low.v[i], high.v[i]);
     seen = _mm256_or_si256(seen, _mm256_add_epi16(x[i], bias));
@@ -87,10 +86,9 @@ PYLOADER_AVX2_INLINE void transpose(__m256i* x) {
 template <int kShift>
 PYLOADER_AVX2_INLINE Half transform_low_half(__m256i p02, __m256i p13) {
   const __m256i half = _mm256_set1_epi32(1 << (kShift - 1));
-  const __m256i even[4] = {_mm256_madd_epi16(p02, pair(8192, 10703)),
-                           _mm256_madd_epi16(p02, pair(8192, 4433)),
-                           _mm256_madd_epi16(p02, pair(8192, -4433)),
-                           _mm256_madd_epi16(p02, pair(8192, -10703))};
+  const __m256i even[4] = {
+      _mm256_madd_epi16(p02, pair(8192, 10703)), _mm256_madd_epi16(p02, pair(8192, 4433)),
+      _mm256_madd_epi16(p02, pair(8192, -4433)), _mm256_madd_epi16(p02, pair(8192, -10703))};
   const __m256i odd[4] = {
       _mm256_madd_epi16(p13, pair(11363, 9633)), _mm256_madd_epi16(p13, pair(9633, -2259)),
       _mm256_madd_epi16(p13, pair(6437, -11362)), _mm256_madd_epi16(p13, pair(2260, -6436))};
@@ -205,9 +203,8 @@ PYLOADER_AVX2 bool inverse_dct_avx2(const int16_t* blocks, const uint8_t* extent
     const bool low = extents[i] <= kLowExtent && (alone || extents[i + 1] <= kLowExtent);
     for (int r = 0; r < (low ? 4 : 8); ++r) {
       const __m256i coefficients = load_two(first + 8 * r, second + 8 * r);
-      beyond = _mm256_or_si256(
-          beyond, _mm256_cmpgt_epi16(_mm256_abs_epi16(coefficients),
-                                     load_twice(dequantiser.limits + 8 * r)));
+      beyond = _mm256_or_si256(beyond, _mm256_cmpgt_epi16(_mm256_abs_epi16(coefficients),
+                                                          load_twice(dequantiser.limits + 8 * r)));
       x[r] = _mm256_mullo_epi16(coefficients, load_twice(dequantiser.factors + 8 * r));
     }
     if (low) {

@@ -1,6 +1,6 @@
 // Blocks of 4 x 4, 2 x 2 and 1 x 1 samples from the lowest frequencies of a block of 8 x 8: the
-// picture at a half, a quarter and an eighth of its size. The orthonormal DCT of that many points, in
-// single precision; equal on every processor.
+// picture at a half, a quarter and an eighth of its size. The orthonormal DCT of that many points,
+// in single precision; equal on every processor.
 #include <algorithm>
 #include <cmath>
 

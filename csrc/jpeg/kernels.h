@@ -20,9 +20,9 @@ struct Dequantiser {
 };
 
 // Dequantises and transforms `count` blocks that lie side by side. `extents` has for each block the
-// zig-zag position behind its last coefficient, 1 at least. Writes rows of whole blocks, and up to 8
-// bytes more. False when a value left the range in which every libjpeg gives the same: the samples are
-// then worthless.
+// zig-zag position behind its last coefficient, 1 at least. Writes rows of whole blocks, and up to
+// 8 bytes more. False when a value left the range in which every libjpeg gives the same: the
+// samples are then worthless.
 using InverseDct = bool(const int16_t* blocks, const uint8_t* extents, int count,
                         const Dequantiser& dequantiser, uint8_t* out, ptrdiff_t stride);
 
@@ -40,8 +40,8 @@ struct JpegKernels {
   // YCbCr samples to `rgb`, a row of each of R, G and B. In place is fine.
   void (*color_from_ycc)(const uint8_t* y, const uint8_t* cb, const uint8_t* cr, int width,
                          uint8_t* const* rgb);
-  // The columns of `row` that `picks` names, side by side. The row may be read kPickSlack bytes past
-  // its end, `out` overwritten by kRowSlack.
+  // The columns of `row` that `picks` names, side by side. The row may be read kPickSlack bytes
+  // past its end, `out` overwritten by kRowSlack.
   void (*pick)(const uint8_t* row, const ColumnPicks& picks, uint8_t* out);
 };
 

@@ -38,10 +38,9 @@ PYLOADER_AVX2 void upsample_h2v1(const uint8_t* row, int count, uint8_t* out) {
   for (int i = 0; i < count; i += 16) {
     const __m256i here = load_bytes(row + i);
     // The first step has no left neighbour in memory: its left samples are here, moved up by one.
-    const __m256i left =
-        i > 0 ? load_bytes(row + i - 1)
-              : _mm256_cvtepu8_epi16(_mm_slli_si128(
-                    _mm_loadu_si128(reinterpret_cast<const __m128i*>(row)), 1));
+    const __m256i left = i > 0 ? load_bytes(row + i - 1)
+                               : _mm256_cvtepu8_epi16(_mm_slli_si128(
+                                     _mm_loadu_si128(reinterpret_cast<const __m128i*>(row)), 1));
     const __m256i pixels = widen<2>(left, here, load_bytes(row + i + 1), 1, 2);
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + 2 * i), pixels);
   }
@@ -55,15 +54,15 @@ PYLOADER_AVX2 void upsample_h2v2(const uint8_t* near, const uint8_t* far, int co
   uint16_t* inner = sums + 1;
   for (int i = 0; i < count; i += 16) {
     const __m256i a = load_bytes(near + i);
-    const __m256i sum = _mm256_add_epi16(_mm256_add_epi16(a, _mm256_add_epi16(a, a)),
-                                         load_bytes(far + i));
+    const __m256i sum =
+        _mm256_add_epi16(_mm256_add_epi16(a, _mm256_add_epi16(a, a)), load_bytes(far + i));
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(inner + i), sum);
   }
   sums[0] = inner[0];
   inner[count] = inner[count - 1];
   for (int i = 0; i < count; i += 16) {
-    const __m256i pixels = widen<4>(load_words(inner + i - 1), load_words(inner + i),
-                                    load_words(inner + i + 1), 8, 7);
+    const __m256i pixels =
+        widen<4>(load_words(inner + i - 1), load_words(inner + i), load_words(inner + i + 1), 8, 7);
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + 2 * i), pixels);
   }
 }
@@ -102,8 +101,8 @@ struct Rgb {
 PYLOADER_AVX2 inline Rgb rgb_of(__m256i light, __m256i cb, __m256i cr) {
   // Factors above a half of 65536 are taken as 1 - f or 2 - f, so that they fit 16 bits:
   // R = Y + Cr + 0.402 Cr, B = Y + 2 Cb - 0.228 Cb, G = Y - Cr - 0.34414 Cb + 0.28586 Cr.
-  const __m256i green_factors = _mm256_set1_epi32(static_cast<int>(
-      (static_cast<uint32_t>(18734) << 16) | static_cast<uint16_t>(-22554)));
+  const __m256i green_factors = _mm256_set1_epi32(
+      static_cast<int>((static_cast<uint32_t>(18734) << 16) | static_cast<uint16_t>(-22554)));
   const __m256i half = _mm256_set1_epi32(1 << 15);
   const __m256i center = _mm256_set1_epi16(128);
   const __m256i blue = _mm256_sub_epi16(cb, center), red = _mm256_sub_epi16(cr, center);
@@ -124,7 +123,8 @@ PYLOADER_AVX2 void color_from_ycc(const uint8_t* y, const uint8_t* cb, const uin
                                   uint8_t* const* rgb) {
   for (int x = 0; x < width; x += 32) {
     const Rgb front = rgb_of(load_bytes(y + x), load_bytes(cb + x), load_bytes(cr + x));
-    const Rgb back = rgb_of(load_bytes(y + x + 16), load_bytes(cb + x + 16), load_bytes(cr + x + 16));
+    const Rgb back =
+        rgb_of(load_bytes(y + x + 16), load_bytes(cb + x + 16), load_bytes(cr + x + 16));
     store_bytes(rgb[0] + x, front.r, back.r);
     store_bytes(rgb[1] + x, front.g, back.g);
     store_bytes(rgb[2] + x, front.b, back.b);

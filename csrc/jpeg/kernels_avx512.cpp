@@ -22,10 +22,10 @@ PYLOADER_AVX512 void pick(const uint8_t* row, const ColumnPicks& picks, uint8_t*
   if (!table.fits) return kScalarJpegKernels.pick(row, picks, out);
   const uint8_t* index = table.index.data();
   for (const int32_t base : table.base) {
-    const __m512i shuffle = _mm512_castsi256_si512(
-        _mm256_loadu_si256(reinterpret_cast<const __m256i*>(index)));
-    const __m512i picked = _mm512_permutex2var_epi8(
-        _mm512_loadu_si512(row + base), shuffle, _mm512_loadu_si512(row + base + 64));
+    const __m512i shuffle =
+        _mm512_castsi256_si512(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(index)));
+    const __m512i picked = _mm512_permutex2var_epi8(_mm512_loadu_si512(row + base), shuffle,
+                                                    _mm512_loadu_si512(row + base + 64));
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm512_castsi512_si256(picked));
     index += 32;
     out += 32;

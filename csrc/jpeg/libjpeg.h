@@ -7,12 +7,12 @@
 // well defined.
 #pragma once
 
+#include <jpeglib.h>
+
 #include <csetjmp>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>  // jpeglib.h needs it
-
-#include <jpeglib.h>
 
 #include "base/byte_source.h"
 
@@ -34,8 +34,8 @@ struct ScanLimit {
 // Has libjpeg give up, with `too_many_scans`, after more scans than `most`.
 void limit_scans(ScanLimit& limit, int most, jpeg_decompress_struct& info);
 
-// Sets up error handling that prints nothing and never exits. Warnings are ignored, and headers with
-// a marker that Pillow does not know refused, as in Pillow.
+// Sets up error handling that prints nothing and never exits. Warnings are ignored, and headers
+// with a marker that Pillow does not know refused, as in Pillow.
 jpeg_error_mgr* init_errors(LibjpegErrors& errors);
 
 struct LibjpegSource {

@@ -10,8 +10,8 @@ namespace pyloader {
 // Bytes at most, besides what rows are made into.
 uint64_t memory_needed(const jpeg_decompress_struct& info);
 
-// Whether libjpeg would hold many coefficients that a file of this size cannot fill. A complete file
-// spends at least a bit on every block; a header that promises far more is an attack.
+// Whether libjpeg would hold many coefficients that a file of this size cannot fill. A complete
+// file spends at least a bit on every block; a header that promises far more is an attack.
 bool promises_too_much(const jpeg_decompress_struct& info, uint64_t file_bytes);
 
 }  // namespace pyloader

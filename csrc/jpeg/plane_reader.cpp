@@ -218,7 +218,8 @@ void PlaneReader::convert(std::vector<const uint8_t*>& rows) {
   // A row between two chroma rows waits for the lower one.
   const int chroma_read = std::min(groups_read_ * kGroup, chroma_height_);
   int end = std::min(groups_read_ * planes_[0].group_rows, height_);
-  if (count_ == 3 && tall_ && chroma_read < chroma_height_) end = std::min(end, 2 * chroma_read - 1);
+  if (count_ == 3 && tall_ && chroma_read < chroma_height_)
+    end = std::min(end, 2 * chroma_read - 1);
   uint8_t* out = pixels_;
   for (; next_row_ < end; ++next_row_) {
     if (!wanted_rows_.empty() && wanted_rows_[static_cast<size_t>(next_row_)] == 0) {

@@ -76,10 +76,12 @@ class PlaneReader {
   struct Plane {
     uint8_t* data = nullptr;
     ptrdiff_t stride = 0;
-    int group_rows = 0;  // rows per MCU row
+    int group_rows = 0;                   // rows per MCU row
     std::vector<uint8_t> wanted_columns;  // of blocks; empty for all
 
-    uint8_t* row(int y) const { return data + static_cast<ptrdiff_t>(y % (2 * group_rows)) * stride; }
+    uint8_t* row(int y) const {
+      return data + static_cast<ptrdiff_t>(y % (2 * group_rows)) * stride;
+    }
   };
 
   bool wants_any(int first_row, int end_row) const;

@@ -52,8 +52,7 @@ bool ScanDecoder::decode_group(std::span<const PlaneTarget, 3> targets, bool sam
   return true;
 }
 
-bool ScanDecoder::decode_row(std::span<const PlaneTarget, 3> targets, bool samples,
-                             int first_row) {
+bool ScanDecoder::decode_row(std::span<const PlaneTarget, 3> targets, bool samples, int first_row) {
   for (int mcu = 0; mcu < mcu_columns_; mcu += CoefficientReader::kRunMcus) {
     const int mcus = std::min(CoefficientReader::kRunMcus, mcu_columns_ - mcu);
     if (!coefficients_.read(mcus)) return false;
@@ -62,9 +61,8 @@ bool ScanDecoder::decode_row(std::span<const PlaneTarget, 3> targets, bool sampl
       const Component& part = components_[static_cast<size_t>(c)];
       const PlaneTarget& target = targets[static_cast<size_t>(c)];
       const ptrdiff_t side = 8 >> target.halvings;
-      InverseDct* const inverse_dct = target.halvings == 0
-                                          ? kernels_.inverse_dct
-                                          : kReducedInverseDcts[target.halvings - 1];
+      InverseDct* const inverse_dct =
+          target.halvings == 0 ? kernels_.inverse_dct : kReducedInverseDcts[target.halvings - 1];
       const int blocks = std::min(mcus * part.h, part.columns - mcu * part.h);
       const int rows = std::min(part.v, part.rows - next_row_ * part.v);
       for (int y = 0; y < rows; ++y) {

@@ -19,8 +19,8 @@ namespace pyloader {
 struct PlaneTarget {
   uint8_t* data = nullptr;
   ptrdiff_t stride = 0;
-  int halvings = 0;  // of the image's size: blocks of 8, 4, 2 or 1 samples on each side
-  unsigned wanted_rows = ~0u;               // a bit per row of blocks
+  int halvings = 0;            // of the image's size: blocks of 8, 4, 2 or 1 samples on each side
+  unsigned wanted_rows = ~0u;  // a bit per row of blocks
   const uint8_t* wanted_columns = nullptr;  // a byte per column of blocks (0: not wanted), or all
 };
 
@@ -32,8 +32,7 @@ class ScanDecoder {
   // Whether the scan is one that this class decodes: sequential Huffman, all components at once, 1
   // or 3 of them. After jpeg_read_header; the source is at the scan's first byte. Throws
   // std::bad_alloc.
-  bool begin(const jpeg_decompress_struct& info, ByteSource& source,
-             std::span<const uint8_t> rest);
+  bool begin(const jpeg_decompress_struct& info, ByteSource& source, std::span<const uint8_t> rest);
 
   // Decodes the next row of MCUs (of an image with one component: the rows of blocks that libjpeg
   // counts as one). Without `samples` nothing is written. False when this is not a clean scan.
@@ -44,9 +43,9 @@ class ScanDecoder {
 
  private:
   struct Component {
-    int h = 1, v = 1;      // blocks of an MCU
-    int columns = 0;       // blocks of a row that are part of the image
-    int rows = 0;          // rows of blocks that are
+    int h = 1, v = 1;  // blocks of an MCU
+    int columns = 0;   // blocks of a row that are part of the image
+    int rows = 0;      // rows of blocks that are
     Dequantiser dequantiser;
   };
 

@@ -36,8 +36,7 @@ struct Batch {
 
   // The transform of one position, or null.
   const double* transform(size_t position) const {
-    return transforms.empty() ? nullptr
-                              : transforms.data() + position * SampleTransform::kColumns;
+    return transforms.empty() ? nullptr : transforms.data() + position * SampleTransform::kColumns;
   }
 
   // The samples to try in place of one position's, in this order.
@@ -49,8 +48,8 @@ struct Batch {
   const std::vector<int64_t> indices;  // into the data set, in the order of the batch
   const std::vector<double> transforms;
   const std::vector<int64_t> substitutes;
-  uint64_t files = 0;                  // how its files were announced to ReadAhead
-  SlotHandle slot;                     // taken under the pool's lock before the first claim
+  uint64_t files = 0;  // how its files were announced to ReadAhead
+  SlotHandle slot;     // taken under the pool's lock before the first claim
 
   // The next position that nobody works on. Claims go up, so when one fails all lower ones are
   // claimed already: the lowest failure is the same for any number of threads.
@@ -62,7 +61,7 @@ struct Batch {
   bool complete = false;
   bool cancelled = false;
   bool no_memory = false;  // the system had none for a slot when a worker asked last
-  Status failure;  // of position first_failure
+  Status failure;          // of position first_failure
   std::vector<BadImage> bad_images;
 };
 

@@ -37,8 +37,8 @@ const char* name_of_mode(int channels) {
 CacheFormat cache_format(const SampleSpec& spec) {
   const SampleLayout& layout = spec.layout;
   const std::string name = std::to_string(layout.size.height) + "x" +
-                           std::to_string(layout.size.width) + "-" +
-                           name_of_mode(layout.channels) + "-" + name_of(spec.filter) + "-" +
+                           std::to_string(layout.size.width) + "-" + name_of_mode(layout.channels) +
+                           "-" + name_of(spec.filter) + "-" +
                            (spec.keep_aspect_ratio ? "crop" : "stretch") + "-" +
                            name_of(spec.fidelity) + "-v" + std::to_string(kPixelsVersion);
   return {.name = name, .bytes = layout.values()};

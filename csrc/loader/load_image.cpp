@@ -22,7 +22,8 @@ Status load_image(std::span<const uint8_t> content, const ImageRequest& request,
     if (Status status = decoder.open(source, header); !status.ok()) return status;
     natural = header.size;
   } else {
-    if (Status status = foreign.decode_other(content, nullptr, nullptr, image); !status.ok()) return status;
+    if (Status status = foreign.decode_other(content, nullptr, nullptr, image); !status.ok())
+      return status;
     stored = image.stored;
     if (stored) return {};
     natural = image.view.size;

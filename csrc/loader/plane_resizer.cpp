@@ -9,7 +9,8 @@ namespace {
 constexpr int kMaxHalvings = 3;
 
 // A plane is halved while it stays this many times larger than its target: the filter averages what
-// the reduced inverse DCT leaves out. (At a ratio of 1, and with chroma at 0.7, the bound is missed.)
+// the reduced inverse DCT leaves out. (At a ratio of 1, and with chroma at 0.7, the bound is
+// missed.)
 constexpr double kLeastRatio = 2.5;
 
 Box box_of(const ResizeRequest& request) {

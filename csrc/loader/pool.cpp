@@ -1,12 +1,12 @@
 #include "loader/pool.h"
 
-#include "memory/process.h"
-
 #include <algorithm>
 #include <new>
 #include <string>
 #include <system_error>
 #include <utility>
+
+#include "memory/process.h"
 
 namespace pyloader {
 
@@ -51,8 +51,8 @@ std::vector<const char*> Pool::paths_of(const Batch& batch) const {
 
 uint64_t Pool::submit(std::vector<int64_t> indices, std::vector<double> transforms,
                       std::vector<int64_t> substitutes) {
-  auto batch = std::make_shared<Batch>(std::move(indices), std::move(transforms),
-                                       std::move(substitutes));
+  auto batch =
+      std::make_shared<Batch>(std::move(indices), std::move(transforms), std::move(substitutes));
   const std::vector<const char*> paths = paths_of(*batch);
   std::unique_lock lock(mutex_);
   const uint64_t ticket = ++last_ticket_;
@@ -178,8 +178,8 @@ size_t Pool::bytes_of(const Batch& batch) const {
   return config_.spec.layout.bytes() * batch.indices.size();
 }
 
-// Has a worker look once more for a slot for a batch that somebody waits for: one may have come back
-// unnoticed, and the system may have memory again.
+// Has a worker look once more for a slot for a batch that somebody waits for: one may have come
+// back unnoticed, and the system may have memory again.
 void Pool::try_for_a_slot(Batch& batch) {
   if (batch.slot || (config_.slot_room == 0 && !batch.no_memory)) return;
   batch.no_memory = false;

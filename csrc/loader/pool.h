@@ -3,8 +3,8 @@
 // Callers submit batches and fetch them by ticket, in any order and from any thread. Workers claim
 // single positions of the oldest unfinished batch, so one large image never holds up the others.
 //
-// Note [waking]: whoever makes work possible wakes one worker, and a worker that finds work for more
-// wakes the next. The consumer thus pays for one wake-up, whatever the number of threads.
+// Note [waking]: whoever makes work possible wakes one worker, and a worker that finds work for
+// more wakes the next. The consumer thus pays for one wake-up, whatever the number of threads.
 #pragma once
 
 #include <chrono>
@@ -48,7 +48,8 @@ struct PoolConfig {
   Pinning pinning = Pinning::kOff;
   bool read_ahead = true;
   OnError on_error = OnError::kRaise;
-  // Bytes, 0 for no bound: of all slots, the users' too; and of what is taken to decode large images.
+  // Bytes, 0 for no bound: of all slots, the users' too; and of what is taken to decode large
+  // images.
   uint64_t slot_room = 0;
   uint64_t image_room = 0;
   int files_ahead = ReadAhead::kMaxFiles;
@@ -63,7 +64,7 @@ struct Fetched {
   SlotHandle slot;  // leased; empty when the batch failed
   int size = 0;     // samples
   Status status;
-  int64_t failed_index = -1;  // into the data set, when status is a sample's failure
+  int64_t failed_index = -1;         // into the data set, when status is a sample's failure
   std::vector<BadImage> bad_images;  // by position; not for OnError::kRaise
 };
 
@@ -92,9 +93,9 @@ class Pool : public std::enable_shared_from_this<Pool> {
   const PoolConfig& config() const { return config_; }
 
   // Queues a batch (at least one index, all within the data set) and returns its ticket.
-  // `transforms` holds SampleTransform::kColumns numbers per sample, or nothing; `substitutes` as many
-  // indices for each, or nothing: what kReplace tries. Throws std::system_error when not a single
-  // thread can be started.
+  // `transforms` holds SampleTransform::kColumns numbers per sample, or nothing; `substitutes` as
+  // many indices for each, or nothing: what kReplace tries. Throws std::system_error when not a
+  // single thread can be started.
   uint64_t submit(std::vector<int64_t> indices, std::vector<double> transforms,
                   std::vector<int64_t> substitutes = {});
 
@@ -105,11 +106,11 @@ class Pool : public std::enable_shared_from_this<Pool> {
   // Forgets every batch that was not fetched. Whoever waits for one gets kInvalid.
   void cancel();
 
-  // Stops and joins the workers, wakes all waiters. Idempotent, any thread; a worker that closes its
-  // own pool (from foreign code) is not joined but leaves right after.
+  // Stops and joins the workers, wakes all waiters. Idempotent, any thread; a worker that closes
+  // its own pool (from foreign code) is not joined but leaves right after.
   void close();
-  // As `close`, in a process that ends: workers are told to stop, but not waited for, since they may
-  // be where they never return from.
+  // As `close`, in a process that ends: workers are told to stop, but not waited for, since they
+  // may be where they never return from.
   void abandon();
   bool closed() const;
 
@@ -156,8 +157,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
   std::condition_variable ready_;  // for callers: a batch is complete, gone, or stop
   // All guarded by mutex_.
   std::vector<std::thread> threads_;
-  std::deque<std::shared_ptr<Batch>> queue_;              // with positions to claim, oldest first
-  Batches unfetched_;                                     // by ticket
+  std::deque<std::shared_ptr<Batch>> queue_;  // with positions to claim, oldest first
+  Batches unfetched_;                         // by ticket
   uint64_t last_ticket_ = 0;
   uint64_t batches_fetched_ = 0;
   int idle_workers_ = 0;

@@ -62,7 +62,9 @@ SampleMaker::SampleMaker(const SampleSpec& spec, ForeignCode& foreign, SimdLevel
 Status SampleMaker::take_memory(uint64_t bytes) {
   if (large_images_ == nullptr) return {};
   if (!large_images_->fits(bytes)) {
-    const auto in_mb = [](uint64_t amount) { return std::to_string((amount + 999'999) / 1'000'000); };
+    const auto in_mb = [](uint64_t amount) {
+      return std::to_string((amount + 999'999) / 1'000'000);
+    };
     return {StatusCode::kTooLarge, "decoding it takes " + in_mb(bytes) +
                                        " MB, and memory_limit leaves " +
                                        in_mb(large_images_->room()) + " MB for large images"};
@@ -81,8 +83,7 @@ void SampleMaker::choose_steps(const double* transform) {
         std::span<const double, SampleTransform::kColumns>(transform, SampleTransform::kColumns));
     transform_row_ = nullptr;  // nothing is left of it for `finish`
   }
-  augments_ = !transform_.is_identity() ||
-              (!foreign_.has_finish() && spec_.augment.standardises());
+  augments_ = !transform_.is_identity() || (!foreign_.has_finish() && spec_.augment.standardises());
 }
 
 Status SampleMaker::make(ByteSource& source, const double* transform, uint8_t* destination,
@@ -203,8 +204,7 @@ Status SampleMaker::finish_sample(uint8_t* destination) {
   return foreign_.finish(float_image_.data(), destination, transform_row_);
 }
 
-Status SampleMaker::make_jpeg(ByteSource& source, uint8_t* destination,
-                              WorkerCounters& counters) {
+Status SampleMaker::make_jpeg(ByteSource& source, uint8_t* destination, WorkerCounters& counters) {
   Stopwatch watch;
   JpegHeader header;
   if (Status status = decoder_.open(source, header); !status.ok()) return status;
@@ -312,8 +312,7 @@ Status SampleMaker::take_memory_for_other(ByteSource& source) {
   return {StatusCode::kReadFailed, "it could not be read a second time"};
 }
 
-Status SampleMaker::make_other(ByteSource& source, uint8_t* destination,
-                               WorkerCounters& counters) {
+Status SampleMaker::make_other(ByteSource& source, uint8_t* destination, WorkerCounters& counters) {
   Stopwatch watch;
   content_.clear();
   if (large_images_ != nullptr && large_images_->bounded()) {

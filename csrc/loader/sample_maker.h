@@ -69,8 +69,8 @@ class SampleMaker {
   size_t resized_bytes() const { return spec_.layout.values(); }
 
   // What `make` would make of the image that it has resized to this one.
-  Status make_from_resized(const ResizedImage& image, const double* transform,
-                           uint8_t* destination, WorkerCounters& counters);
+  Status make_from_resized(const ResizedImage& image, const double* transform, uint8_t* destination,
+                           WorkerCounters& counters);
 
   // The same from an image that is decoded already.
   Status make_from_image(const OtherImage& image, const double* transform, uint8_t* destination);
@@ -100,18 +100,18 @@ class SampleMaker {
   ForeignCode& foreign_;
   const ImageKernels& kernels_;
   LargeImages* const large_images_;
-  LargeImages::Hold hold_;  // of the present image
+  LargeImages::Hold hold_;        // of the present image
   const StoreTable float_table_;  // for samples on their way to `finish`
   AxisPlanCache plans_;
   ResizePlan plan_;
   JpegDecoder decoder_;
   RowResizer resizer_;
   PlaneResizer plane_resizer_;
-  SampleStore store_;           // bytes to the batch
-  SampleStore float_store_;     // bytes to float_image_
+  SampleStore store_;            // bytes to the batch
+  SampleStore float_store_;      // bytes to float_image_
   const AugmentSpec warp_only_;  // what precedes `finish`: no rescale, no statistics
-  Augmenter augmenter_;         // to the batch
-  Augmenter float_augmenter_;   // to float_image_
+  Augmenter augmenter_;          // to the batch
+  Augmenter float_augmenter_;    // to float_image_
   Unpremultiplier unpremultiplier_;
   PixelKeeper keeper_;
   bool keeps_ = false;

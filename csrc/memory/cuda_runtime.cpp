@@ -15,8 +15,8 @@ constexpr unsigned kPortable = 1;  // pinned for every device's context
 // A function of the runtime that is loaded already; null without one. Frameworks load theirs where
 // a global lookup does not find it, so it is asked for by its name.
 void* find_function(const char* function) {
-  for (const char* name : {"libcudart.so.13", "libcudart.so.12", "libcudart.so.11.0",
-                           "libcudart.so"}) {
+  for (const char* name :
+       {"libcudart.so.13", "libcudart.so.12", "libcudart.so.11.0", "libcudart.so"}) {
     void* library = ::dlopen(name, RTLD_LAZY | RTLD_NOLOAD);
     if (library == nullptr) continue;
     void* found = ::dlsym(library, function);

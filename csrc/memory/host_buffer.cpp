@@ -22,8 +22,7 @@ Pinned pin(void* memory, size_t bytes, Pinning pinning) {
 
 HostBuffer HostBuffer::allocate(size_t bytes, Pinning pinning) {
   HostBuffer buffer;
-  void* memory =
-      ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return buffer;
 #if defined(MADV_HUGEPAGE)
   if (bytes >= kHugePages) ::madvise(memory, bytes, MADV_HUGEPAGE);

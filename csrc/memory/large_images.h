@@ -1,8 +1,8 @@
 // Memory for images that take much of it while they are decoded, shared by the workers of a loader.
 //
-// Note [large images]: a worker that waits here holds none of it, and who holds some waits for nobody:
-// it decodes one image and gives it back. So every image that fits at all gets its turn, and which
-// ones fit does not depend on what the others do.
+// Note [large images]: a worker that waits here holds none of it, and who holds some waits for
+// nobody: it decodes one image and gives it back. So every image that fits at all gets its turn,
+// and which ones fit does not depend on what the others do.
 #pragma once
 
 #include <condition_variable>

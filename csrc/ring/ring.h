@@ -1,8 +1,8 @@
 // The ring of batch slots: free -> filling -> ready -> leased -> free.
 //
-// At most `depth` slots are filling or ready at a time; that bound is the backpressure. Leased slots
-// belong to the user and do not count: who keeps every batch makes the ring grow, and never sees a
-// batch overwritten or waits for itself.
+// At most `depth` slots are filling or ready at a time; that bound is the backpressure. Leased
+// slots belong to the user and do not count: who keeps every batch makes the ring grow, and never
+// sees a batch overwritten or waits for itself.
 #pragma once
 
 #include <condition_variable>
@@ -17,13 +17,13 @@
 namespace pyloader {
 
 struct RingCounts {
-  int slots = 0;       // in existence
-  int busy = 0;        // filling or ready
-  int leased = 0;      // in the users' hands
-  uint64_t bytes = 0;  // held by all slots
+  int slots = 0;              // in existence
+  int busy = 0;               // filling or ready
+  int leased = 0;             // in the users' hands
+  uint64_t bytes = 0;         // held by all slots
   uint64_t leased_bytes = 0;  // by those in the users' hands
-  int locked = 0;      // slots locked by the system
-  int registered = 0;  // slots registered with CUDA
+  int locked = 0;             // slots locked by the system
+  int registered = 0;         // slots registered with CUDA
 };
 
 // Why there is no slot to be had.

@@ -1,10 +1,10 @@
 #include "decoding.h"
 
+#include <jpeglib.h>
+
 #include <csetjmp>
 #include <cstdio>
 #include <cstring>
-
-#include <jpeglib.h>
 
 #include "check.h"
 
@@ -113,7 +113,8 @@ Pixels decode(JpegDecoder& decoder, ByteSource& source, std::span<const uint8_t>
       check(!is_wanted || row != nullptr, "a wanted row is null");
       if (row == nullptr) continue;
       if (is_wanted) {
-        pack_row(band, r, pixels.header.pixels, width, &pixels.bytes[static_cast<size_t>(y) * bytes]);
+        pack_row(band, r, pixels.header.pixels, width,
+                 &pixels.bytes[static_cast<size_t>(y) * bytes]);
       }
       const size_t last = planes ? 2 * static_cast<size_t>(band.plane_stride) + width : bytes;
       slack = slack ^ row[last + kRowSlack - 1];

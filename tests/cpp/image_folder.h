@@ -36,8 +36,8 @@ class Gate {
 
 // Content that is no JPEG: "PIX", then width, height and channels as digits, then pixels.
 inline std::vector<uint8_t> make_other(int width, int height, int channels, uint32_t seed) {
-  const std::string head = "PIX" + std::to_string(width) + std::to_string(height) +
-                           std::to_string(channels);
+  const std::string head =
+      "PIX" + std::to_string(width) + std::to_string(height) + std::to_string(channels);
   std::vector<uint8_t> content(head.begin(), head.end());
   content.resize(6 + static_cast<size_t>(width * height * channels));
   Random random(seed);
@@ -157,8 +157,7 @@ class ImageFolder {
     return std::make_shared<FakeCode>(spec_.layout.values(), finishes_);
   }
   std::shared_ptr<Pool> pool(int num_threads, int depth, std::shared_ptr<FakeCode> foreign,
-                             std::shared_ptr<ImageCache> cache = nullptr,
-                             bool read_ahead = true,
+                             std::shared_ptr<ImageCache> cache = nullptr, bool read_ahead = true,
                              OnError on_error = OnError::kRaise) const {
     PoolConfig config;
     config.on_error = on_error;

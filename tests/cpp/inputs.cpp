@@ -1,6 +1,7 @@
 #include "inputs.h"
 
 #include <dirent.h>
+#include <jpeglib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -9,8 +10,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <stdexcept>
-
-#include <jpeglib.h>
 
 namespace pyloader::testing {
 
@@ -81,8 +80,7 @@ void paint(const JpegRecipe& recipe, int components, int y, std::vector<uint8_t>
   for (int x = 0; x < recipe.size.width; ++x) {
     for (int c = 0; c < components; ++c) {
       const int wave = (x * (3 + c) + y * (5 - c)) % 96 * 4 - 64 + random.below(40);
-      row[static_cast<size_t>(x * components + c)] =
-          static_cast<uint8_t>(std::clamp(wave, 0, 255));
+      row[static_cast<size_t>(x * components + c)] = static_cast<uint8_t>(std::clamp(wave, 0, 255));
     }
   }
 }

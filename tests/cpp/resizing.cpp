@@ -122,8 +122,8 @@ Image streamed(RowResizer& resizer, Image& image, const ResizePlan& plan, int ds
   Image out(plan.target, dst_channels);
   Collector sink(out);
   const RowForm form = form_of(image);
-  const bool picked = plan.kind == ResizePlan::Kind::kNearest && form != RowForm::kColor &&
-                      random.below(2) == 0;
+  const bool picked =
+      plan.kind == ResizePlan::Kind::kNearest && form != RowForm::kColor && random.below(2) == 0;
   std::span<const int32_t> columns;
   if (picked) columns = plan.columns;
   const size_t width = picked ? columns.size() : static_cast<size_t>(image.size.width);

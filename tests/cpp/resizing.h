@@ -25,7 +25,8 @@ struct Image {
   Image(Size image_size, int image_channels);
   uint8_t& at(int x, int y, int c) {
     return pixels[(static_cast<size_t>(y) * static_cast<size_t>(size.width) +
-                   static_cast<size_t>(x)) * static_cast<size_t>(channels) +
+                   static_cast<size_t>(x)) *
+                      static_cast<size_t>(channels) +
                   static_cast<size_t>(c)];
   }
   size_t row_bytes() const { return static_cast<size_t>(size.width * channels); }

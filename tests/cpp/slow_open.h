@@ -6,8 +6,8 @@
 
 namespace pyloader::testing {
 
-// Called with the path before every open of this program, on the opening thread; nothing by default.
-// Only while no other thread opens files.
+// Called with the path before every open of this program, on the opening thread; nothing by
+// default. Only while no other thread opens files.
 void before_open(std::function<void(const std::string& path)> call);
 
 }  // namespace pyloader::testing

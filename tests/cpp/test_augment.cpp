@@ -19,9 +19,17 @@ constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 
 // A row of numbers as Python sends them.
 std::vector<double> row_of(const SampleTransform& t) {
-  return {t.warp ? 1.0 : 0.0, t.map.yr, t.map.yc, t.map.xr, t.map.xc, t.map.y0, t.map.x0,
-          t.shifts_channels ? t.channel_shift : kNone, t.flip_horizontal ? 1.0 : 0.0,
-          t.flip_vertical ? 1.0 : 0.0, t.changes_brightness ? t.brightness : kNone};
+  return {t.warp ? 1.0 : 0.0,
+          t.map.yr,
+          t.map.yc,
+          t.map.xr,
+          t.map.xc,
+          t.map.y0,
+          t.map.x0,
+          t.shifts_channels ? t.channel_shift : kNone,
+          t.flip_horizontal ? 1.0 : 0.0,
+          t.flip_vertical ? 1.0 : 0.0,
+          t.changes_brightness ? t.brightness : kNone};
 }
 
 double number(Random& random, double low, double high) {
@@ -205,8 +213,7 @@ void transformed_batches_are_the_same_for_any_number_of_threads() {
         }
         const Fetched fetched = wait_for(*pool, pool->submit(batch, rows));
         check(fetched.status.ok());
-        all.insert(all.end(), fetched.slot.data(),
-                   fetched.slot.data() + 10 * spec.layout.bytes());
+        all.insert(all.end(), fetched.slot.data(), fetched.slot.data() + 10 * spec.layout.bytes());
       }
       pool->close();
       if (first.empty()) first = all;
@@ -225,8 +232,8 @@ void batches_come_from_arrays_too() {
     config.array = {.data = floats->data(), .count = 5, .owner = floats};
     config.spec = spec;
     config.num_threads = threads;
-    const auto pool = std::make_shared<Pool>(std::move(config),
-                                             std::make_shared<FakeCode>(spec.layout.values()));
+    const auto pool =
+        std::make_shared<Pool>(std::move(config), std::make_shared<FakeCode>(spec.layout.values()));
     const Fetched fetched = wait_for(*pool, submit(*pool, {4, 0, 4, 2}));
     check(fetched.status.ok());
     const auto* out = reinterpret_cast<const float*>(fetched.slot.data());
@@ -242,15 +249,18 @@ void batches_come_from_arrays_too() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return run_tests(argc, argv, {
-      {"every SIMD level makes the same sample of every transform, from files and from arrays",
-       every_level_makes_the_same_sample},
-      {"no transform and the identity give the same sample", no_transform_and_the_identity_agree},
-      {"flips mirror both axes", flips_mirror_both_axes},
-      {"far transforms read nothing outside the image", far_transforms_stay_inside},
-      {"huge transforms read nothing outside the image", huge_transforms_stay_inside},
-      {"transformed batches are the same for one, two and seven threads",
-       transformed_batches_are_the_same_for_any_number_of_threads},
-      {"batches come from arrays too", batches_come_from_arrays_too},
-  });
+  return run_tests(
+      argc, argv,
+      {
+          {"every SIMD level makes the same sample of every transform, from files and from arrays",
+           every_level_makes_the_same_sample},
+          {"no transform and the identity give the same sample",
+           no_transform_and_the_identity_agree},
+          {"flips mirror both axes", flips_mirror_both_axes},
+          {"far transforms read nothing outside the image", far_transforms_stay_inside},
+          {"huge transforms read nothing outside the image", huge_transforms_stay_inside},
+          {"transformed batches are the same for one, two and seven threads",
+           transformed_batches_are_the_same_for_any_number_of_threads},
+          {"batches come from arrays too", batches_come_from_arrays_too},
+      });
 }

@@ -146,8 +146,9 @@ void long_and_flat_codes_decode_alike() {
     judges.agree(content, "codes in windows", true, 13);
   }
   // One colour: optimised tables of one symbol.
-  judges.agree(encode({64, 64}, false, [](int, int) { return uint8_t{77}; },
-                      [](auto& info) { info.optimize_coding = TRUE; }),
+  judges.agree(encode(
+                   {64, 64}, false, [](int, int) { return uint8_t{77}; },
+                   [](auto& info) { info.optimize_coding = TRUE; }),
                "one symbol", true);
 }
 
@@ -171,11 +172,8 @@ void damage_gets_libjpegs_verdict_and_words() {
   Random random(45);
   for (const auto& [h, v] : {std::pair{1, 1}, {2, 1}, {1, 2}, {2, 2}}) {
     for (const int interval : {0, 2}) {
-      const JpegRecipe recipe{.size = {43, 37},
-                              .luma_h = h,
-                              .luma_v = v,
-                              .restart_interval = interval,
-                              .quality = 70};
+      const JpegRecipe recipe{
+          .size = {43, 37}, .luma_h = h, .luma_v = v, .restart_interval = interval, .quality = 70};
       const std::vector<uint8_t> content = make_jpeg(recipe);
       for (size_t length = 0; length < content.size(); length += length < 600 ? 37 : 1) {
         judges.agree({content.data(), length}, "cut at " + std::to_string(length));
@@ -208,10 +206,18 @@ void damage_gets_libjpegs_verdict_and_words() {
 void what_follows_the_scan_is_judged_by_libjpeg() {
   Judges judges;
   const std::vector<uint8_t> content = make_jpeg({.size = {30, 20}});
-  const std::vector<std::vector<uint8_t>> tails = {
-      {}, {0xFF}, {0xFF, 0xD9, 1, 2, 3}, {0xFF, 0xFF, 0xD9}, {0, 0, 0xFF, 0xD9},
-      {0xFF, 0, 0xFF, 0xD9}, {0xFF, 0xD0, 0xFF, 0xD9}, {0xFF, 0xDA, 0, 2}, {0xFF, 0xC0, 0, 2},
-      {0xFF, 0xFE, 0, 4, 1, 2, 0xFF, 0xD9}, {0xFF, 0xD8}, {0xFF, 0x01, 0xFF, 0xD9}};
+  const std::vector<std::vector<uint8_t>> tails = {{},
+                                                   {0xFF},
+                                                   {0xFF, 0xD9, 1, 2, 3},
+                                                   {0xFF, 0xFF, 0xD9},
+                                                   {0, 0, 0xFF, 0xD9},
+                                                   {0xFF, 0, 0xFF, 0xD9},
+                                                   {0xFF, 0xD0, 0xFF, 0xD9},
+                                                   {0xFF, 0xDA, 0, 2},
+                                                   {0xFF, 0xC0, 0, 2},
+                                                   {0xFF, 0xFE, 0, 4, 1, 2, 0xFF, 0xD9},
+                                                   {0xFF, 0xD8},
+                                                   {0xFF, 0x01, 0xFF, 0xD9}};
   for (size_t i = 0; i < tails.size(); ++i) {
     std::vector<uint8_t> changed(content.begin(), content.end() - 2);
     changed.insert(changed.end(), tails[i].begin(), tails[i].end());
@@ -250,8 +256,8 @@ void transforms_agree_at_every_level() {
     bool first_ok = false;
     for (SimdLevel level : all_levels()) {
       std::vector<uint8_t> out(8 * 40);
-      const bool ok = jpeg_kernels(level).inverse_dct(blocks, extents, kCount, dequantiser,
-                                                      out.data(), 40);
+      const bool ok =
+          jpeg_kernels(level).inverse_dct(blocks, extents, kCount, dequantiser, out.data(), 40);
       for (size_t i = 0; i < out.size(); ++i) {
         if (i % 40 >= 8 * kCount) out[i] = 0;
       }
@@ -293,17 +299,21 @@ void large_files_are_rewound() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return run_tests(argc, argv, {
-      {"every quality, sampling and table decodes as by libjpeg",
-       every_quality_and_table_decodes_alike},
-      {"restart intervals of any length decode as by libjpeg", restarts_anywhere_decode_alike},
-      {"16-bit quantisation steps decode as by libjpeg", sixteen_bit_steps_decode_alike},
-      {"long and flat codes decode as by libjpeg", long_and_flat_codes_decode_alike},
-      {"every size decodes as by libjpeg", every_size_decodes_alike},
-      {"damage gets libjpeg's verdict, pixels and words", damage_gets_libjpegs_verdict_and_words},
-      {"what follows the scan is judged by libjpeg", what_follows_the_scan_is_judged_by_libjpeg},
-      {"inverse transforms agree at every level", transforms_agree_at_every_level},
-      {"files larger than the window are read again where libjpeg takes over",
-       large_files_are_rewound},
-  });
+  return run_tests(
+      argc, argv,
+      {
+          {"every quality, sampling and table decodes as by libjpeg",
+           every_quality_and_table_decodes_alike},
+          {"restart intervals of any length decode as by libjpeg", restarts_anywhere_decode_alike},
+          {"16-bit quantisation steps decode as by libjpeg", sixteen_bit_steps_decode_alike},
+          {"long and flat codes decode as by libjpeg", long_and_flat_codes_decode_alike},
+          {"every size decodes as by libjpeg", every_size_decodes_alike},
+          {"damage gets libjpeg's verdict, pixels and words",
+           damage_gets_libjpegs_verdict_and_words},
+          {"what follows the scan is judged by libjpeg",
+           what_follows_the_scan_is_judged_by_libjpeg},
+          {"inverse transforms agree at every level", transforms_agree_at_every_level},
+          {"files larger than the window are read again where libjpeg takes over",
+           large_files_are_rewound},
+      });
 }

@@ -73,8 +73,10 @@ HuffmanCode random_code(std::vector<uint8_t> symbols, Random& random) {
     // What is left must fit behind this length.
     const uint32_t room = length < 16 ? open - 1 - (left >> (16 - length)) : open - 1;
     const uint32_t most = open - 1 > left >> (16 - length) ? std::min({left, room, 255u}) : 0;
-    const auto n = length == 16 ? left : static_cast<uint32_t>(random.below(
-                                             static_cast<int>(std::min(most, 3u) + 1)));
+    const auto n =
+        length == 16
+            ? left
+            : static_cast<uint32_t>(random.below(static_cast<int>(std::min(most, 3u) + 1)));
     code.lengths[length] = static_cast<uint8_t>(n);
     left -= n;
     open -= n;
@@ -104,8 +106,10 @@ void entries_tell_what_their_codes_say() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return run_tests(argc, argv, {
-      {"codes that libjpeg refuses are refused", codes_that_libjpeg_refuses_are_refused},
-      {"entries tell what their codes say", entries_tell_what_their_codes_say},
-  });
+  return run_tests(
+      argc, argv,
+      {
+          {"codes that libjpeg refuses are refused", codes_that_libjpeg_refuses_are_refused},
+          {"entries tell what their codes say", entries_tell_what_their_codes_say},
+      });
 }

@@ -1,10 +1,9 @@
 // Files as bytes, whatever stands at the path.
+#include <dirent.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <unistd.h>
-
-#include <dirent.h>
-#include <fcntl.h>
 
 #include <string>
 #include <vector>
@@ -182,18 +181,20 @@ void a_source_recovers_and_leaks_nothing() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return run_tests(argc, argv, {
-      {"files of every size come back whole", files_come_back_whole},
-      {"a limit on bytes is kept", a_limit_is_kept},
-      {"a missing file is refused", a_missing_file_is_refused},
-      {"a folder is refused", a_folder_is_refused},
-      {"a pipe is refused without waiting for its writer", a_pipe_is_refused_at_once},
-      {"a device is refused", a_device_is_refused},
-      {"an unreadable file is refused", an_unreadable_file_is_refused},
-      {"a read that fails is told", a_read_that_fails_is_told},
-      {"a file that is cut while open just ends", a_file_cut_while_open_just_ends},
-      {"links are followed", links_are_followed},
-      {"a source recovers from failures and leaks no descriptor",
-       a_source_recovers_and_leaks_nothing},
-  });
+  return run_tests(
+      argc, argv,
+      {
+          {"files of every size come back whole", files_come_back_whole},
+          {"a limit on bytes is kept", a_limit_is_kept},
+          {"a missing file is refused", a_missing_file_is_refused},
+          {"a folder is refused", a_folder_is_refused},
+          {"a pipe is refused without waiting for its writer", a_pipe_is_refused_at_once},
+          {"a device is refused", a_device_is_refused},
+          {"an unreadable file is refused", an_unreadable_file_is_refused},
+          {"a read that fails is told", a_read_that_fails_is_told},
+          {"a file that is cut while open just ends", a_file_cut_while_open_just_ends},
+          {"links are followed", links_are_followed},
+          {"a source recovers from failures and leaks no descriptor",
+           a_source_recovers_and_leaks_nothing},
+      });
 }

@@ -20,7 +20,7 @@ std::vector<std::unique_ptr<JpegDecoder>> decoders_of_all_levels() {
 }
 
 void rows_equal_scanlines() {
-  constexpr Size kSizes[] = {{1, 1},   {1, 9},   {9, 1},   {2, 2},   {3, 5},   {4, 4},  {5, 3},
+  constexpr Size kSizes[] = {{1, 1},   {1, 9},   {9, 1},   {2, 2},   {3, 5},   {4, 4},   {5, 3},
                              {6, 17},  {7, 16},  {8, 8},   {15, 31}, {16, 16}, {17, 33}, {31, 15},
                              {33, 49}, {64, 32}, {65, 47}, {100, 7}, {7, 100}, {131, 67}};
   auto decoders = decoders_of_all_levels();
@@ -56,7 +56,8 @@ void wanted_rows_are_the_same_rows() {
       for (size_t y = 0; y < wanted.size(); ++y) {
         if (wanted[y] == 0) continue;
         check(std::equal(&some.bytes[y * bytes], &some.bytes[y * bytes] + bytes,
-                         &whole.bytes[y * bytes]), name_of(recipe));
+                         &whole.bytes[y * bytes]),
+              name_of(recipe));
       }
     }
   }
@@ -127,13 +128,20 @@ void files_larger_than_the_window_read_as_one() {
   JpegDecoder decoder(available_simd_level());
   FileSource file;
   constexpr auto kWindow = static_cast<int>(FileSource::kWindow);
-  for (JpegRecipe recipe : {
-           JpegRecipe{.size = {40, 30}, .comment_bytes = 5 * kWindow / 2},
-           JpegRecipe{.size = {900, 700}, .quality = 100, .noisy = true},
-           JpegRecipe{.size = {900, 700}, .luma_h = 2, .luma_v = 2, .progressive = true,
-                      .quality = 100, .comment_bytes = 700000, .noisy = true},
-           JpegRecipe{.size = {1100, 1000}, .color = JpegColor::kGray, .restart_interval = 1,
-                      .quality = 100, .noisy = true}}) {
+  for (JpegRecipe recipe : {JpegRecipe{.size = {40, 30}, .comment_bytes = 5 * kWindow / 2},
+                            JpegRecipe{.size = {900, 700}, .quality = 100, .noisy = true},
+                            JpegRecipe{.size = {900, 700},
+                                       .luma_h = 2,
+                                       .luma_v = 2,
+                                       .progressive = true,
+                                       .quality = 100,
+                                       .comment_bytes = 700000,
+                                       .noisy = true},
+                            JpegRecipe{.size = {1100, 1000},
+                                       .color = JpegColor::kGray,
+                                       .restart_interval = 1,
+                                       .quality = 100,
+                                       .noisy = true}}) {
     const std::vector<uint8_t> content = make_jpeg(recipe);
     check(content.size() > FileSource::kWindow, "the file is too small for its test");
     check(file.open(folder.write("large.jpg", content).c_str()).ok());
@@ -201,18 +209,20 @@ void jpegs_are_known_by_their_content() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return run_tests(argc, argv, {
-      {"rows equal libjpeg's scanlines for every sampling, colour, process and size",
-       rows_equal_scanlines},
-      {"wanted rows are the rows that a whole decode gives", wanted_rows_are_the_same_rows},
-      {"wanted columns are the columns that a whole decode gives",
-       wanted_columns_are_the_same_columns},
-      {"content in windows of any size decodes as in one", windows_do_not_show},
-      {"files larger than the window decode as from memory",
-       files_larger_than_the_window_read_as_one},
-      {"the end of the first window may fall anywhere in the header",
-       header_boundaries_fall_everywhere},
-      {"finish gives the verdict on what was not read", finish_judges_what_was_not_read},
-      {"JPEGs are known by their content", jpegs_are_known_by_their_content},
-  });
+  return run_tests(
+      argc, argv,
+      {
+          {"rows equal libjpeg's scanlines for every sampling, colour, process and size",
+           rows_equal_scanlines},
+          {"wanted rows are the rows that a whole decode gives", wanted_rows_are_the_same_rows},
+          {"wanted columns are the columns that a whole decode gives",
+           wanted_columns_are_the_same_columns},
+          {"content in windows of any size decodes as in one", windows_do_not_show},
+          {"files larger than the window decode as from memory",
+           files_larger_than_the_window_read_as_one},
+          {"the end of the first window may fall anywhere in the header",
+           header_boundaries_fall_everywhere},
+          {"finish gives the verdict on what was not read", finish_judges_what_was_not_read},
+          {"JPEGs are known by their content", jpegs_are_known_by_their_content},
+      });
 }

@@ -65,8 +65,8 @@ void damage_has_a_verdict_and_stays_in_its_file() {
     for (int i = 0; i < 200; ++i) {
       std::vector<uint8_t> damaged = content;
       // The first bytes hold what matters most.
-      const int reach = static_cast<int>(i % 2 == 0 ? std::min<size_t>(content.size(), 700)
-                                                    : content.size());
+      const int reach =
+          static_cast<int>(i % 2 == 0 ? std::min<size_t>(content.size(), 700) : content.size());
       for (int n = random.between(1, 4); n > 0; --n) {
         damaged[static_cast<size_t>(random.below(reach))] = static_cast<uint8_t>(random.next());
       }
@@ -167,12 +167,13 @@ void odd_structures_fail() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return run_tests(argc, argv, {
-      {"every truncation ends in a failure with a reason or in the right pixels",
-       every_truncation_has_a_verdict},
-      {"damage ends in a failure or in libjpeg's pixels, and stays in its file",
-       damage_has_a_verdict_and_stays_in_its_file},
-      {"hostile headers fail", hostile_headers_fail},
-      {"odd structures fail", odd_structures_fail},
-  });
+  return run_tests(argc, argv,
+                   {
+                       {"every truncation ends in a failure with a reason or in the right pixels",
+                        every_truncation_has_a_verdict},
+                       {"damage ends in a failure or in libjpeg's pixels, and stays in its file",
+                        damage_has_a_verdict_and_stays_in_its_file},
+                       {"hostile headers fail", hostile_headers_fail},
+                       {"odd structures fail", odd_structures_fail},
+                   });
 }

@@ -64,15 +64,15 @@ void axis_plans_cut_weights_without_loss() {
     for (int i = 0; i < key.out_size; ++i) {
       const auto at = static_cast<size_t>(i);
       inside = inside && plan.first[at] >= 0 && plan.first[at] + plan.count[at] <= key.in_size;
-      ordered = ordered && (i == 0 || (plan.first[at] >= plan.first[at - 1] &&
-                                       plan.first[at] + plan.count[at] >=
-                                           plan.first[at - 1] + plan.count[at - 1]));
+      ordered =
+          ordered &&
+          (i == 0 || (plan.first[at] >= plan.first[at - 1] &&
+                      plan.first[at] + plan.count[at] >= plan.first[at - 1] + plan.count[at - 1]));
       for (int t = 0; t < plan.stride; ++t) {
         const size_t w = at * static_cast<size_t>(plan.stride) + static_cast<size_t>(t);
         const int32_t weight = plan.weights[w];
         exact = exact && weight == plan.high[w] * (1 << kLowBits) + plan.low[w] && plan.low[w] >= 0;
-        exact = exact &&
-                weight == plan.byte2[w] * 65536 + plan.byte1[w] * 256 + plan.byte0[w];
+        exact = exact && weight == plan.byte2[w] * 65536 + plan.byte1[w] * 256 + plan.byte0[w];
         padded = padded && (t < plan.count[at] || weight == 0);
       }
     }
@@ -161,8 +161,7 @@ void planes_come_together_alike() {
     const auto bytes = static_cast<size_t>(width);
     ExactRows src(3, bytes, random), expected(1, bytes, random);
     make_hard(src, bytes, width % 3);
-    image_kernels(SimdLevel::kScalar)
-        .gray_from_planes(src[0], src[1], src[2], expected[0], width);
+    image_kernels(SimdLevel::kScalar).gray_from_planes(src[0], src[1], src[2], expected[0], width);
     for (SimdLevel level : all_levels()) {
       const ImageKernels& kernels = image_kernels(level);
       ExactRows gray(1, bytes, random);
@@ -300,21 +299,24 @@ void cmyk_without_ink_is_white_and_full_black_is_black() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return run_tests(argc, argv, {
-      {"axis plans cut their weights without loss, pad with zeros and stay inside the axis",
-       axis_plans_cut_weights_without_loss},
-      {"horizontal kernels give the reference's bits for every size, filter, box and row count",
-       horizontal_kernels_agree},
-      {"vertical kernels give the reference's bits for every size, filter, box and width",
-       vertical_kernels_agree},
-      {"gray kernels give the reference's bits, in place too", gray_kernels_agree},
-      {"planes become gray and pixels by the reference's bits", planes_come_together_alike},
-      {"float stores give the reference's bits and end where the batch ends", store_kernels_agree},
-      {"chroma upsampling gives the reference's bits for every width", chroma_kernels_agree},
-      {"colour conversion gives the reference's bits for every chroma pair", ycc_kernels_agree},
-      {"colours survive premultiplication as far as alpha lets them",
-       colours_survive_premultiplication},
-      {"CMYK without ink is white and full black is black",
-       cmyk_without_ink_is_white_and_full_black_is_black},
-  });
+  return run_tests(
+      argc, argv,
+      {
+          {"axis plans cut their weights without loss, pad with zeros and stay inside the axis",
+           axis_plans_cut_weights_without_loss},
+          {"horizontal kernels give the reference's bits for every size, filter, box and row count",
+           horizontal_kernels_agree},
+          {"vertical kernels give the reference's bits for every size, filter, box and width",
+           vertical_kernels_agree},
+          {"gray kernels give the reference's bits, in place too", gray_kernels_agree},
+          {"planes become gray and pixels by the reference's bits", planes_come_together_alike},
+          {"float stores give the reference's bits and end where the batch ends",
+           store_kernels_agree},
+          {"chroma upsampling gives the reference's bits for every width", chroma_kernels_agree},
+          {"colour conversion gives the reference's bits for every chroma pair", ycc_kernels_agree},
+          {"colours survive premultiplication as far as alpha lets them",
+           colours_survive_premultiplication},
+          {"CMYK without ink is white and full black is black",
+           cmyk_without_ink_is_white_and_full_black_is_black},
+      });
 }

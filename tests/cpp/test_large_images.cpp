@@ -56,7 +56,8 @@ void a_hold_that_is_moved_is_given_back_once() {
   hold = images.take(10 * kMiB);
 }
 
-PoolConfig config_of(const TemporaryFolder& folder, int count, const std::vector<uint8_t>& content) {
+PoolConfig config_of(const TemporaryFolder& folder, int count,
+                     const std::vector<uint8_t>& content) {
   PoolConfig config;
   config.spec = small_spec();
   config.num_threads = 3;
@@ -70,10 +71,12 @@ PoolConfig config_of(const TemporaryFolder& folder, int count, const std::vector
 void workers_take_turns_with_large_files() {
   const TemporaryFolder folder;
   // A progressive file of 5 megapixels holds 10 MB of coefficients.
-  const auto content = make_jpeg({.size = {2500, 2000}, .color = JpegColor::kGray, .progressive = true});
+  const auto content =
+      make_jpeg({.size = {2500, 2000}, .color = JpegColor::kGray, .progressive = true});
   PoolConfig config = config_of(folder, 6, content);
   config.image_room = 24 * kMiB;
-  auto pool = std::make_shared<Pool>(config, std::make_shared<FakeCode>(config.spec.layout.values()));
+  auto pool =
+      std::make_shared<Pool>(config, std::make_shared<FakeCode>(config.spec.layout.values()));
   const Fetched fetched = wait_for(*pool, submit(*pool, {0, 1, 2, 3, 4, 5}));
   check(fetched.status.ok(), fetched.status.reason());
   pool->close();
@@ -91,7 +94,8 @@ void a_batch_without_room_fails_when_somebody_waits_for_it() {
   PoolConfig config = config_of(folder, 4, content);
   const uint64_t bytes = 2 * config.spec.layout.bytes();
   config.slot_room = 3 * bytes;
-  const auto pool = std::make_shared<Pool>(config, std::make_shared<FakeCode>(config.spec.layout.values()));
+  const auto pool =
+      std::make_shared<Pool>(config, std::make_shared<FakeCode>(config.spec.layout.values()));
   std::vector<uint64_t> tickets;
   for (int i = 0; i < 6; ++i) tickets.push_back(submit(*pool, {i % 4, 3}));
   std::vector<Fetched> kept;
@@ -116,13 +120,15 @@ void a_batch_without_room_fails_when_somebody_waits_for_it() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return run_tests(argc, argv, {
-      {"no more is taken than there is", no_more_is_taken_than_there_is},
-      {"without a bound nobody waits", without_a_bound_nobody_waits},
-      {"a hold that is moved is given back once", a_hold_that_is_moved_is_given_back_once},
-      {"workers take turns with large files, and refuse what never fits",
-       workers_take_turns_with_large_files},
-      {"a batch that will never have a slot fails when somebody waits for it",
-       a_batch_without_room_fails_when_somebody_waits_for_it},
-  });
+  return run_tests(
+      argc, argv,
+      {
+          {"no more is taken than there is", no_more_is_taken_than_there_is},
+          {"without a bound nobody waits", without_a_bound_nobody_waits},
+          {"a hold that is moved is given back once", a_hold_that_is_moved_is_given_back_once},
+          {"workers take turns with large files, and refuse what never fits",
+           workers_take_turns_with_large_files},
+          {"a batch that will never have a slot fails when somebody waits for it",
+           a_batch_without_room_fails_when_somebody_waits_for_it},
+      });
 }

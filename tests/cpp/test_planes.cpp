@@ -71,9 +71,8 @@ void reduced_blocks_are_the_low_frequencies() {
                                               out.data(), stride));
       for (int y = 0; y < points; ++y) {
         for (int x = 0; x < width; ++x) {
-          const double exact =
-              sample_of(&blocks[static_cast<size_t>(x / points) * 64], dequantiser, points,
-                        x % points, y);
+          const double exact = sample_of(&blocks[static_cast<size_t>(x / points) * 64], dequantiser,
+                                         points, x % points, y);
           const double level = std::clamp(exact, 0.0, 255.0);
           check(std::abs(out[static_cast<size_t>(y * stride + x)] - level) <= 0.51,
                 std::to_string(points) + " points");
@@ -127,8 +126,8 @@ void a_file_that_changes_hands_begins_anew() {
     const std::vector<uint8_t> sound = make_jpeg(recipe);
     for (int turn = 0; turn < 12; ++turn) {
       std::vector<uint8_t> content = sound;
-      const auto at = static_cast<size_t>(random.between(static_cast<int>(sound.size()) / 2,
-                                                         static_cast<int>(sound.size()) - 3));
+      const auto at = static_cast<size_t>(
+          random.between(static_cast<int>(sound.size()) / 2, static_cast<int>(sound.size()) - 3));
       if (turn % 3 == 0) {
         content.insert(content.end() - 2, 5, 0);  // more than the scan needs
       } else {
@@ -153,12 +152,13 @@ void a_file_that_changes_hands_begins_anew() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return run_tests(argc, argv, {
-      {"planes that keep their size are libjpeg's", whole_planes_are_libjpegs},
-      {"reduced blocks are the DCT's low frequencies, to half a level",
-       reduced_blocks_are_the_low_frequencies},
-      {"halved planes lie where they should", halved_planes_lie_where_they_should},
-      {"a file that changes hands begins anew, with libjpeg's planes",
-       a_file_that_changes_hands_begins_anew},
-  });
+  return run_tests(argc, argv,
+                   {
+                       {"planes that keep their size are libjpeg's", whole_planes_are_libjpegs},
+                       {"reduced blocks are the DCT's low frequencies, to half a level",
+                        reduced_blocks_are_the_low_frequencies},
+                       {"halved planes lie where they should", halved_planes_lie_where_they_should},
+                       {"a file that changes hands begins anew, with libjpeg's planes",
+                        a_file_that_changes_hands_begins_anew},
+                   });
 }

@@ -275,20 +275,22 @@ void two_pools_meet_nothing_shared() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return run_tests(argc, argv, {
-      {"one, two and seven threads give the same bytes for every kind of batch",
-       any_number_of_threads_gives_the_same_bytes},
-      {"a user's function sees every sample", a_users_function_sees_every_sample},
-      {"any number of threads reports the lowest failing position, and the next batch is fine",
-       the_lowest_failure_is_reported},
-      {"a failure is outdone by one of a lower position that comes later",
-       a_later_failure_is_outdone_by_a_lower_one},
-      {"leased slots are never rewritten and outlive the pool", leases_are_never_rewritten},
-      {"prefetch stops at the depth", prefetch_stops_at_the_depth},
-      {"tickets may be fetched in any order within the depth, once",
-       tickets_may_be_fetched_in_any_order_within_the_depth},
-      {"a wait ends with its timeout", a_wait_ends_with_its_timeout},
-      {"several threads fetch, and one ticket has one winner", several_threads_fetch},
-      {"two pools meet nothing shared", two_pools_meet_nothing_shared},
-  });
+  return run_tests(
+      argc, argv,
+      {
+          {"one, two and seven threads give the same bytes for every kind of batch",
+           any_number_of_threads_gives_the_same_bytes},
+          {"a user's function sees every sample", a_users_function_sees_every_sample},
+          {"any number of threads reports the lowest failing position, and the next batch is fine",
+           the_lowest_failure_is_reported},
+          {"a failure is outdone by one of a lower position that comes later",
+           a_later_failure_is_outdone_by_a_lower_one},
+          {"leased slots are never rewritten and outlive the pool", leases_are_never_rewritten},
+          {"prefetch stops at the depth", prefetch_stops_at_the_depth},
+          {"tickets may be fetched in any order within the depth, once",
+           tickets_may_be_fetched_in_any_order_within_the_depth},
+          {"a wait ends with its timeout", a_wait_ends_with_its_timeout},
+          {"several threads fetch, and one ticket has one winner", several_threads_fetch},
+          {"two pools meet nothing shared", two_pools_meet_nothing_shared},
+      });
 }

@@ -39,8 +39,8 @@ void empty_positions_are_told_and_all_others_are_filled() {
           check_equal(bad.position, static_cast<int>(position), "in order");
           check(bad.substitute == -1 && !bad.reason.empty());
         } else {
-          check(files.folder.is_sample(batch[position], fetched.slot.data() +
-                                                            position * small_spec().layout.bytes()));
+          check(files.folder.is_sample(
+              batch[position], fetched.slot.data() + position * small_spec().layout.bytes()));
         }
       }
       check_equal(told, fetched.bad_images.size());
@@ -54,8 +54,9 @@ void the_first_substitute_that_loads_takes_the_place() {
   const Files files;
   for (const int threads : {1, 2, 7}) {
     for (const bool cached : {false, true}) {
-      const auto cache = cached ? std::make_shared<MemoryCache>(cache_format(small_spec()), MemoryCache::kSane)
-                                : nullptr;
+      const auto cache =
+          cached ? std::make_shared<MemoryCache>(cache_format(small_spec()), MemoryCache::kSane)
+                 : nullptr;
       const auto pool =
           files.folder.pool(threads, 2, files.folder.code(), cache, true, OnError::kReplace);
       Random random(62);
@@ -67,8 +68,8 @@ void the_first_substitute_that_loads_takes_the_place() {
         for (size_t position = 0; position < batch.size(); ++position) {
           if (!files.is_bad(batch[position])) continue;
           const auto begin = others.begin() + static_cast<ptrdiff_t>(position) * 5;
-          const auto first = std::find_if(begin, begin + 5,
-                                          [&](int64_t index) { return !files.is_bad(index); });
+          const auto first =
+              std::find_if(begin, begin + 5, [&](int64_t index) { return !files.is_bad(index); });
           fails = fails || first == begin + 5;
           expected[position] = first == begin + 5 ? -1 : *first;
         }
@@ -105,12 +106,14 @@ void what_the_users_code_throws_is_not_dealt_with() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return run_tests(argc, argv, {
-      {"empty positions are told, in order, and all others are filled",
-       empty_positions_are_told_and_all_others_are_filled},
-      {"the first substitute that loads takes the place of a bad image",
-       the_first_substitute_that_loads_takes_the_place},
-      {"an error of the user's code fails the batch whatever happens to bad images",
-       what_the_users_code_throws_is_not_dealt_with},
-  });
+  return run_tests(
+      argc, argv,
+      {
+          {"empty positions are told, in order, and all others are filled",
+           empty_positions_are_told_and_all_others_are_filled},
+          {"the first substitute that loads takes the place of a bad image",
+           the_first_substitute_that_loads_takes_the_place},
+          {"an error of the user's code fails the batch whatever happens to bad images",
+           what_the_users_code_throws_is_not_dealt_with},
+      });
 }

@@ -327,16 +327,20 @@ void causes_never_die_under_the_lock() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return run_tests(argc, argv, {
-      {"close wakes waiters, joins workers and refuses what comes after", close_wakes_and_refuses},
-      {"a pool without work starts and ends", a_pool_without_work_starts_no_thread},
-      {"cancel forgets what was not fetched, and the pool goes on", cancel_forgets_and_goes_on},
-      {"cancel wakes a waiter and gets its slot back", cancel_wakes_a_waiter},
-      {"submit, fetch, cancel and close at random moments deliver right batches or none",
-       everything_at_once},
-      {"workers may close their own pool", a_worker_may_close_its_pool},
-      {"a worker may drop the last reference to its pool", a_worker_may_hold_the_last_reference},
-      {"the cause of a failure never dies under the pool's lock",
-       causes_never_die_under_the_lock},
-  });
+  return run_tests(
+      argc, argv,
+      {
+          {"close wakes waiters, joins workers and refuses what comes after",
+           close_wakes_and_refuses},
+          {"a pool without work starts and ends", a_pool_without_work_starts_no_thread},
+          {"cancel forgets what was not fetched, and the pool goes on", cancel_forgets_and_goes_on},
+          {"cancel wakes a waiter and gets its slot back", cancel_wakes_a_waiter},
+          {"submit, fetch, cancel and close at random moments deliver right batches or none",
+           everything_at_once},
+          {"workers may close their own pool", a_worker_may_close_its_pool},
+          {"a worker may drop the last reference to its pool",
+           a_worker_may_hold_the_last_reference},
+          {"the cause of a failure never dies under the pool's lock",
+           causes_never_die_under_the_lock},
+      });
 }

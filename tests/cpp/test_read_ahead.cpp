@@ -100,8 +100,7 @@ void slow_files_are_read_ahead_and_come_back_whole() {
       threads.emplace_back([&] {
         FileSource file;
         for (size_t i; (i = next.fetch_add(1)) < 300;) {
-          const Status status =
-              ahead.open(groups[i / 20], i % 20, folder.paths[i].c_str(), file);
+          const Status status = ahead.open(groups[i / 20], i % 20, folder.paths[i].c_str(), file);
           check(status.ok(), status.reason());
           const auto window = file.window();
           check(std::equal(window.begin(), window.end(), folder.contents[i].begin(),
@@ -355,20 +354,23 @@ void a_pool_of_slow_files_is_cancelled_and_closed_at_any_moment() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return run_tests(argc, argv, {
-      {"fast files are left to the workers", fast_files_are_left_to_the_workers},
-      {"slow files are read ahead and come back whole",
-       slow_files_are_read_ahead_and_come_back_whole},
-      {"large and empty files come back whole", large_and_empty_files_come_back_whole},
-      {"a failure is the worker's own", a_failure_is_the_workers_own},
-      {"no more than a few files are ahead", no_more_than_a_few_files_are_ahead},
-      {"readers rest when reads are fast again", readers_rest_when_reads_are_fast_again},
-      {"readers rest when nobody wants their files", readers_rest_when_nobody_wants_their_files},
-      {"forgotten files keep nobody waiting", forgotten_files_keep_nobody_waiting},
-      {"close wakes who waits for a reader", close_wakes_who_waits},
-      {"a pool delivers the same batches and failures from slow files",
-       a_pool_delivers_the_same_from_slow_files},
-      {"a pool of slow files is cancelled and closed at any moment",
-       a_pool_of_slow_files_is_cancelled_and_closed_at_any_moment},
-  });
+  return run_tests(
+      argc, argv,
+      {
+          {"fast files are left to the workers", fast_files_are_left_to_the_workers},
+          {"slow files are read ahead and come back whole",
+           slow_files_are_read_ahead_and_come_back_whole},
+          {"large and empty files come back whole", large_and_empty_files_come_back_whole},
+          {"a failure is the worker's own", a_failure_is_the_workers_own},
+          {"no more than a few files are ahead", no_more_than_a_few_files_are_ahead},
+          {"readers rest when reads are fast again", readers_rest_when_reads_are_fast_again},
+          {"readers rest when nobody wants their files",
+           readers_rest_when_nobody_wants_their_files},
+          {"forgotten files keep nobody waiting", forgotten_files_keep_nobody_waiting},
+          {"close wakes who waits for a reader", close_wakes_who_waits},
+          {"a pool delivers the same batches and failures from slow files",
+           a_pool_delivers_the_same_from_slow_files},
+          {"a pool of slow files is cancelled and closed at any moment",
+           a_pool_of_slow_files_is_cancelled_and_closed_at_any_moment},
+      });
 }

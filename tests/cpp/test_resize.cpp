@@ -91,11 +91,11 @@ void extreme_shapes() {
   Random random(13);
   auto resizers = resizers_of_all_levels();
   AxisPlanCache cache;
-  constexpr Size kShapes[][2] = {
-      {{1, 2000}, {3, 2}},   {{2000, 1}, {2, 3}},  {{1, 2000}, {1, 1999}}, {{900, 3}, {1, 200}},
-      {{3, 900}, {200, 1}},  {{1, 1}, {300, 200}}, {{250, 300}, {1, 1}},   {{5, 700}, {5, 3}},
-      {{700, 5}, {3, 5}},    {{64, 64}, {64, 63}}, {{64, 64}, {63, 64}},   {{257, 2}, {255, 2}},
-      {{800, 1}, {1, 500}}, {{1, 800}, {500, 1}}};
+  constexpr Size kShapes[][2] = {{{1, 2000}, {3, 2}},  {{2000, 1}, {2, 3}},  {{1, 2000}, {1, 1999}},
+                                 {{900, 3}, {1, 200}}, {{3, 900}, {200, 1}}, {{1, 1}, {300, 200}},
+                                 {{250, 300}, {1, 1}}, {{5, 700}, {5, 3}},   {{700, 5}, {3, 5}},
+                                 {{64, 64}, {64, 63}}, {{64, 64}, {63, 64}}, {{257, 2}, {255, 2}},
+                                 {{800, 1}, {1, 500}}, {{1, 800}, {500, 1}}};
   for (const auto& shape : kShapes) {
     for (Filter filter : kFilters) {
       for (const auto& channels : kChannels) {
@@ -169,14 +169,16 @@ void the_plan_cache_gives_what_it_would_compute() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return run_tests(argc, argv, {
-      {"rows streamed in ragged bands give what two whole passes give, in both orders",
-       random_sizes_in_both_orders},
-      {"every source up to 4 x 4 gives what two whole passes give", small_sizes_completely},
-      {"extreme shapes give what two whole passes give", extreme_shapes},
-      {"what slack holds never reaches a result", slack_never_reaches_a_result},
-      {"an image abandoned half-way leaves no trace in the next",
-       an_abandoned_image_leaves_no_trace},
-      {"cached plans equal fresh ones", the_plan_cache_gives_what_it_would_compute},
-  });
+  return run_tests(
+      argc, argv,
+      {
+          {"rows streamed in ragged bands give what two whole passes give, in both orders",
+           random_sizes_in_both_orders},
+          {"every source up to 4 x 4 gives what two whole passes give", small_sizes_completely},
+          {"extreme shapes give what two whole passes give", extreme_shapes},
+          {"what slack holds never reaches a result", slack_never_reaches_a_result},
+          {"an image abandoned half-way leaves no trace in the next",
+           an_abandoned_image_leaves_no_trace},
+          {"cached plans equal fresh ones", the_plan_cache_gives_what_it_would_compute},
+      });
 }

@@ -246,19 +246,21 @@ void a_room_bounds_all_slots_together() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return run_tests(argc, argv, {
-      {"depth bounds the slots that are filling or ready", depth_bounds_what_is_busy},
-      {"leased slots do not count and are never handed out again", leases_do_not_count},
-      {"leases that end shrink the ring to depth and two", leases_that_end_shrink_the_ring},
-      {"a steady loop reuses its memory", a_steady_loop_reuses_its_memory},
-      {"sizes may change from slot to slot", sizes_may_change},
-      {"handles outlive the ring's owner", handles_outlive_the_owner},
-      {"handles move and release what they held", handles_move},
-      {"what does not fit in memory is told, and takes no place",
-       what_does_not_fit_in_memory_is_told},
-      {"a forked child only lets go of its slots", a_forked_child_only_lets_go},
-      {"threads share a ring without sharing a slot", threads_share_a_ring},
-      {"buffers are zero, page-aligned, and move", buffers_are_zero_and_move},
-      {"a room bounds all slots together, the users' too", a_room_bounds_all_slots_together},
-  });
+  return run_tests(
+      argc, argv,
+      {
+          {"depth bounds the slots that are filling or ready", depth_bounds_what_is_busy},
+          {"leased slots do not count and are never handed out again", leases_do_not_count},
+          {"leases that end shrink the ring to depth and two", leases_that_end_shrink_the_ring},
+          {"a steady loop reuses its memory", a_steady_loop_reuses_its_memory},
+          {"sizes may change from slot to slot", sizes_may_change},
+          {"handles outlive the ring's owner", handles_outlive_the_owner},
+          {"handles move and release what they held", handles_move},
+          {"what does not fit in memory is told, and takes no place",
+           what_does_not_fit_in_memory_is_told},
+          {"a forked child only lets go of its slots", a_forked_child_only_lets_go},
+          {"threads share a ring without sharing a slot", threads_share_a_ring},
+          {"buffers are zero, page-aligned, and move", buffers_are_zero_and_move},
+          {"a room bounds all slots together, the users' too", a_room_bounds_all_slots_together},
+      });
 }

@@ -139,8 +139,8 @@ void unusual_images_leave_no_memory_behind() {
   check(maker.make(large, nullptr, sample.data(), counters).ok());
   // Were it kept, the next image would find it and take nothing.
   MemorySource again(small);
-  const long count = count_allocations(
-      [&] { check(maker.make(again, nullptr, sample.data(), counters).ok()); });
+  const long count =
+      count_allocations([&] { check(maker.make(again, nullptr, sample.data(), counters).ok()); });
   check(count > kPerFilteredImage, "the scratch of a wide image was kept");
   check(sample == expected, "the small image after the wide one");
 }
@@ -155,8 +155,7 @@ void running_out_of_memory_fails_one_sample() {
     const std::vector<int64_t> batch = {0, 3, 7, 12, 1};
     Fetched fetched;
     allocations.fail_at = n;
-    const long count =
-        count_allocations([&] { fetched = wait_for(*pool, submit(*pool, batch)); });
+    const long count = count_allocations([&] { fetched = wait_for(*pool, submit(*pool, batch)); });
     allocations.fail_at = 0;
     const bool failed = count >= n;
     if (failed) {
@@ -179,8 +178,8 @@ void a_batch_too_large_for_memory_fails() {
   config.paths.add(folder.write("image", make_jpeg({.size = {8, 8}})));
   config.spec.layout = {.size = {1000, 1 << 30}, .channels = 3, .item_size = 16};
   config.num_threads = 2;
-  const auto pool = std::make_shared<Pool>(std::move(config),
-                                           std::make_shared<FakeCode>(spec.layout.values()));
+  const auto pool =
+      std::make_shared<Pool>(std::move(config), std::make_shared<FakeCode>(spec.layout.values()));
   const Fetched fetched = wait_for(*pool, submit(*pool, {0, 0, 0, 0, 0, 0, 0, 0}));
   check(fetched.status.code() == StatusCode::kOutOfMemory && fetched.failed_index == -1);
   check(!fetched.slot && !fetched.status.reason().empty());
@@ -255,18 +254,22 @@ void single_images_that_are_none_fail() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return run_tests(argc, argv, {
-      {"single images load like samples of a batch", single_images_load_like_samples},
-      {"single images that are none fail before memory is asked for",
-       single_images_that_are_none_fail},
-      {"a warm maker allocates no more per image than is known", a_warm_maker_hardly_allocates},
-      {"a warm pool allocates by the batch, not by the image", a_warm_pool_allocates_by_the_batch},
-      {"images of many sizes share their plans", many_sizes_share_their_plans},
-      {"an unusually wide image leaves no memory behind", unusual_images_leave_no_memory_behind},
-      {"running out of memory fails one batch and spares the next",
-       running_out_of_memory_fails_one_sample},
-      {"a batch too large for memory fails", a_batch_too_large_for_memory_fails},
-      {"a worker whose scratch does not fit in memory fails its batch, not the process",
-       workers_survive_that_their_scratch_does_not_fit},
-  });
+  return run_tests(
+      argc, argv,
+      {
+          {"single images load like samples of a batch", single_images_load_like_samples},
+          {"single images that are none fail before memory is asked for",
+           single_images_that_are_none_fail},
+          {"a warm maker allocates no more per image than is known", a_warm_maker_hardly_allocates},
+          {"a warm pool allocates by the batch, not by the image",
+           a_warm_pool_allocates_by_the_batch},
+          {"images of many sizes share their plans", many_sizes_share_their_plans},
+          {"an unusually wide image leaves no memory behind",
+           unusual_images_leave_no_memory_behind},
+          {"running out of memory fails one batch and spares the next",
+           running_out_of_memory_fails_one_sample},
+          {"a batch too large for memory fails", a_batch_too_large_for_memory_fails},
+          {"a worker whose scratch does not fit in memory fails its batch, not the process",
+           workers_survive_that_their_scratch_does_not_fit},
+      });
 }

@@ -129,10 +129,12 @@ void shortcuts_are_taken_only_where_they_are_true() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return run_tests(argc, argv, {
-      {"every layout, dtype table and channel count is stored as plain loops would",
-       every_layout_and_table},
-      {"shortcuts are taken only where they are true",
-       shortcuts_are_taken_only_where_they_are_true},
-  });
+  return run_tests(
+      argc, argv,
+      {
+          {"every layout, dtype table and channel count is stored as plain loops would",
+           every_layout_and_table},
+          {"shortcuts are taken only where they are true",
+           shortcuts_are_taken_only_where_they_are_true},
+      });
 }

@@ -154,8 +154,8 @@ void without_a_cache() { everything_at_random_moments(false); }
 void with_a_cache() { everything_at_random_moments(true); }
 
 // A child of a fork has no workers, and must not touch the parent's pool: it makes its own, and
-// what it inherited may die in it. The sanitizers do not follow a fork beside threads (a lock of the
-// address sanitizer's heap may be held for ever), so with them the child ends at once.
+// what it inherited may die in it. The sanitizers do not follow a fork beside threads (a lock of
+// the address sanitizer's heap may be held for ever), so with them the child ends at once.
 bool child_works(const ImageFolder& folder, uint32_t seed) {
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
   (void)folder;
@@ -205,9 +205,11 @@ void forks_at_random_moments() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return run_tests(argc, argv, {
-      {"whatever threads do to a pool, batches are right or not delivered", without_a_cache},
-      {"the same with a cache that fills up", with_a_cache},
-      {"forks at random moments leave parent and child able to work", forks_at_random_moments},
-  });
+  return run_tests(
+      argc, argv,
+      {
+          {"whatever threads do to a pool, batches are right or not delivered", without_a_cache},
+          {"the same with a cache that fills up", with_a_cache},
+          {"forks at random moments leave parent and child able to work", forks_at_random_moments},
+      });
 }

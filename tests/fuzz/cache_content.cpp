@@ -102,8 +102,7 @@ void CacheContent::seal_header() {
 void CacheContent::seal_records() {
   for (size_t end = kHeader + kRecord; end <= index.size(); end += kRecord) {
     uint8_t* at = index.data() + end - kRecord;
-    put(at + kRecordSealAt,
-        checksum(at, kRecordSealAt, number_at<uint64_t>(index.data() + kIdAt)));
+    put(at + kRecordSealAt, checksum(at, kRecordSealAt, number_at<uint64_t>(index.data() + kIdAt)));
   }
 }
 

@@ -61,8 +61,8 @@ bool read_own(CoefficientReader& reader, Opened& file, Coefficients& out) {
   for (int c = 0; c < info.num_components; ++c) {
     out.columns[c] = mcu_columns * reader.columns(c);
     out.rows[c] = mcu_rows * reader.rows(c);
-    out.values[c].resize(static_cast<size_t>(out.columns[c]) *
-                         static_cast<size_t>(out.rows[c]) * DCTSIZE2);
+    out.values[c].resize(static_cast<size_t>(out.columns[c]) * static_cast<size_t>(out.rows[c]) *
+                         DCTSIZE2);
   }
   for (int y = 0; y < mcu_rows; ++y) {
     for (int x = 0; x < mcu_columns; x += CoefficientReader::kRunMcus) {

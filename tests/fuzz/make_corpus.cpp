@@ -118,13 +118,13 @@ std::vector<Bytes> odd_files() {
   const Bytes gray = make_jpeg({.size = {9, 9}, .color = JpegColor::kGray});
   constexpr uint8_t kFrame = 0xC0, kScan = 0xDA;
   std::vector<Bytes> files = {
-      with_byte(plain, kFrame, 4, 12),                // bits of a sample
-      with_byte(plain, kFrame, 1, 0xC1),              // extended
-      with_byte(plain, kFrame, 1, 0xC3),              // lossless
-      with_byte(plain, kFrame, 5, 0xFF),              // height
-      with_byte(plain, kFrame, 6, 0),                 // height to follow after the scan
-      with_byte(plain, kFrame, 9, 2),                 // components
-      with_byte(plain, kScan, 4, 1),                  // components of the scan
+      with_byte(plain, kFrame, 4, 12),    // bits of a sample
+      with_byte(plain, kFrame, 1, 0xC1),  // extended
+      with_byte(plain, kFrame, 1, 0xC3),  // lossless
+      with_byte(plain, kFrame, 5, 0xFF),  // height
+      with_byte(plain, kFrame, 6, 0),     // height to follow after the scan
+      with_byte(plain, kFrame, 9, 2),     // components
+      with_byte(plain, kScan, 4, 1),      // components of the scan
       with_segment(plain, 0xE1, "Exif"),
       with_segment(plain, 0xEE, std::string("Adobe\0d\0\0\0\0\2", 12)),
       with_segment(gray, 0xFE, "a comment"),
@@ -138,8 +138,9 @@ std::vector<Bytes> odd_files() {
   for (const size_t length : {plain.size() - 2, plain.size() - 20, plain.size() / 2, size_t{30}}) {
     files.emplace_back(plain.begin(), plain.begin() + static_cast<ptrdiff_t>(length));
   }
-  files.push_back(encode({17, 11}, false, [](int x, int y) { return static_cast<uint8_t>(x * y); },
-                         [](jpeg_compress_struct& info) { jpeg_set_quality(&info, 1, FALSE); }));
+  files.push_back(encode(
+      {17, 11}, false, [](int x, int y) { return static_cast<uint8_t>(x * y); },
+      [](jpeg_compress_struct& info) { jpeg_set_quality(&info, 1, FALSE); }));
   return files;
 }
 
