@@ -3,16 +3,23 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip --disable-pip-version-check --quiet
+SOURCES := $(shell find csrc tests bench -name '*.cpp' -o -name '*.h' -o -name '*.c')
 BUILD_INPUTS := pyproject.toml setup.py $(shell find csrc -name '*.cpp' -o -name '*.h')
 
-.PHONY: demo test frameworks dev lint bench scoreboard sanitize sanitize-python fuzz soak \
-	wheel docs clean
+.PHONY: help demo test frameworks dev lint format bench scoreboard sanitize sanitize-python fuzz \
+	soak wheel docs clean
+
+# What there is to say.
+help:
+	@awk '/^# /{text = text substr($$0, 2)} !/^#/{if (text && /^[a-z-]+:/) { \
+	    split($$1, name, ":"); split(text, said, "[.] |[.]$$"); \
+	    printf "make %-15s%s\n", name[1], said[1]} text = ""}' Makefile
 
 # Streams a class folder and shows what it does. DATA=folder takes your own.
 demo: $(VENV)/built
 	$(BIN)/python examples/demo.py $(if $(DATA),--data "$(DATA)")
 
-# The whole suite, against the real Keras and Pillow; with the other frameworks after make frameworks.
+# The whole suite, against the real Keras and Pillow. With the other frameworks after make frameworks.
 test: $(VENV)/with-test
 	$(BIN)/python -m pytest -q $(ARGS)
 
@@ -22,22 +29,32 @@ frameworks: $(VENV)/with-frameworks
 # An editable install with every tool; again after C++ edits.
 dev: $(VENV)/with-dev
 
+# Style and types.
 lint: $(VENV)/with-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy pyloader
+	$(BIN)/clang-format --dry-run --Werror $(SOURCES)
+
+# Lays out Python and C++ as lint wants them.
+format: $(VENV)/with-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $(SOURCES)
 
 # Throughput against peers on your pictures: make bench DATA=folder. The peers go into .bench-envs
 # (about 6 GB); make bench DATA=folder ARGS="--peers pyloader,simplejpeg,pillow" is a quick one.
 bench: $(VENV)/with-bench
+	@[ -n "$(DATA)" ] || { echo "Say which pictures: make bench DATA=folder"; exit 1; }
 	$(BIN)/python -m bench --data "$(DATA)" --chart $(ARGS)
 
 # The same, with its chart and table written into README.md.
 scoreboard: $(VENV)/with-bench
+	@[ -n "$(DATA)" ] || { echo "Say which pictures: make scoreboard DATA=folder"; exit 1; }
 	$(BIN)/python -m bench --data "$(DATA)" --readme README.md \
 	    --chart bench/results/scoreboard.png $(ARGS)
 
-# The C++ rooms without Python, under address, undefined-behaviour and thread sanitizers; and a short
+# The C++ rooms without Python, under address, undefined-behaviour and thread sanitizers. And a short
 # run of the fuzz targets, the same every time.
 sanitize:
 	tools/system_packages.sh $(PYTHON)
@@ -48,16 +65,16 @@ sanitize:
 sanitize-python: $(VENV)/with-test
 	tools/sanitize_python.sh $(BIN)/python $(ARGS)
 
+TIME ?= 60
 # Files of strangers, for TIME seconds in all: make fuzz TIME=600 TARGET=decode (header, decode,
 # entropy, resize, cache). tests/fuzz/Makefile has more settings.
-TIME ?= 60
 fuzz:
 	tools/system_packages.sh $(PYTHON) $(if $(filter driver,$(ENGINE)),,clang)
 	$(MAKE) -C tests/fuzz fuzz TIME=$(TIME)
 
+MINUTES ?= 5
 # Random iterators, users and accidents for MINUTES: every batch is right, and memory, threads and
 # open files do not grow. ARGS="--seed 7" repeats a soak.
-MINUTES ?= 5
 soak: $(VENV)/with-test
 	$(BIN)/python tests/soak.py --minutes $(MINUTES) $(ARGS)
 
@@ -69,6 +86,7 @@ wheel: $(VENV)/with-dev
 docs: $(VENV)/with-docs
 	$(BIN)/python -m sphinx -W --keep-going -q -b html -d docs/_build/.doctrees docs docs/_build
 
+# Removes everything that these commands made.
 clean:
 	rm -rf build dist docs/_build *.egg-info demo-data $(VENV) .bench-envs pyloader/*.so
 	$(MAKE) -C tests/cpp clean

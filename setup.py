@@ -10,14 +10,16 @@ from pathlib import Path
 
 from pybind11.setup_helpers import ParallelCompile, Pybind11Extension, build_ext
 from setuptools import setup
+from setuptools.errors import CompileError, LinkError
 
 MISSING = """
-pyloader needs libjpeg-turbo with its headers, which was not found{where}.
+pyloader needs libjpeg-turbo with its headers, and a C++ compiler: {problem}.
 Install it with the command for your system, then try again:
 
     Debian, Ubuntu:  apt install libjpeg62-turbo-dev   (Ubuntu: libjpeg-turbo8-dev)
     Fedora, RHEL:    dnf install libjpeg-turbo-devel
     macOS:           brew install jpeg-turbo
+                     export PYLOADER_JPEG_ROOT=$(brew --prefix jpeg-turbo)
     conda:           conda install -c conda-forge libjpeg-turbo
 
 or set PYLOADER_JPEG_ROOT to the prefix that holds include/jpeglib.h and lib/libjpeg.so.
@@ -58,10 +60,10 @@ def find_libjpeg():
     if root:
         found = from_prefix(root)
         if found is None:
-            sys.exit(MISSING.format(where=f" in PYLOADER_JPEG_ROOT={root}"))
+            sys.exit(MISSING.format(problem=f"PYLOADER_JPEG_ROOT={root} has no include/jpeglib.h"))
         return found
     found = from_pkg_config() or from_prefix(os.environ.get("CONDA_PREFIX"))
-    return found or {"libraries": ["jpeg"]}  # the compiler's own paths; `check` judges
+    return found or {"libraries": ["jpeg"]}  # the compiler's own paths; check_libjpeg_turbo judges
 
 
 class BuildExtension(build_ext):
@@ -90,9 +92,12 @@ class BuildExtension(build_ext):
                     libraries=extension.libraries,
                     library_dirs=extension.library_dirs,
                 )
-            except Exception:
-                where = " (a plain IJG libjpeg does not do)"
-                sys.exit(MISSING.format(where=where))
+            except (CompileError, LinkError) as error:
+                problem = (
+                    "a probe that uses them does not compile and link, for the reason above; a "
+                    f"plain IJG libjpeg does not do ({error})"
+                )
+                sys.exit(MISSING.format(problem=problem))
 
 
 VERSION = re.search(r'^version = "(.+)"', Path("pyproject.toml").read_text(), re.M).group(1)

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from pyloader.arguments import MAX_PIXELS, MAX_SCANS, check_count
 from pyloader.caching import CacheSpec, check_cache
+from pyloader.callers import level_of_caller
 from pyloader.fingerprint import mark
 from pyloader.image_iterator import ImageIterator
 from pyloader.lifecycle import rebuild
@@ -183,7 +184,7 @@ class NumpyArrayIterator(ImageIterator):
                 f"channels on axis {axis}. However, it was passed an array with shape "
                 f"{self.x.shape} ({channels} channels).",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=level_of_caller(),
             )
 
     def _source(self) -> NDArray[Any]:

@@ -70,11 +70,11 @@ class DataFrameIterator(FileIterator):
         last_batch: "keep" (default), "pad" with rows of sample weight 0, or "drop": what becomes of
             the ragged end of a pass.
         fidelity: "exact" (default), Pillow's very bytes; or "fast": JPEGs are resized before
-            their colour conversion, a mean of half a level away. See the README.
+            their colour conversion, a mean of half a level away. See Tuning in the docs.
         pin_memory: Whether batches lie in page-locked memory, which a GPU copies from faster; None
             (default): where a CUDA runtime is loaded. See `stats()` for what came of it.
         cache: "memory" or a folder, to keep resized images in, so that later passes decode nothing;
-            None (default): neither. Bytes of batches are the same. See "Cache" in the README.
+            None (default): neither. Bytes of batches are the same. See Tuning in the docs.
         cache_limit: Bytes that it may take, or text like "2GB"; None (default): until a quarter of
             the memory, or a twentieth of the disk, is all that is left.
         on_error: What becomes of an image that cannot be loaded. "raise" (default): an ImageError,

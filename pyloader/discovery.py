@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pyloader.callers import level_of_caller
+
 __all__ = [
     "IMAGE_EXTENSIONS",
     "ClassFolders",
@@ -143,6 +145,6 @@ def list_images(folder: str, follow_links: bool, extensions: Sequence[str]) -> l
             ending = file.lower()
             if ending.endswith(endings):
                 if ending.endswith(".tiff"):
-                    warnings.warn(_TIFF_WARNING, UserWarning, stacklevel=5)
+                    warnings.warn(_TIFF_WARNING, UserWarning, stacklevel=level_of_caller())
                 found.append(os.path.join(below, file))
     return found

@@ -44,8 +44,8 @@ class MemoryLimitError(MemoryError):
 def attach_path(error: BaseException, path: str | None) -> None:
     """Tells an exception of user code which image it was working on, keeping object and type.
 
-    The path is added as a note (Python 3.11 and newer) and, where the exception's only argument
-    is its message, at the message's end.
+    The path is added as a note and, where the exception's only argument is its message, at the
+    message's end.
 
     Args:
         error: The exception that a preprocessing_function raised; changed in place.
@@ -54,8 +54,6 @@ def attach_path(error: BaseException, path: str | None) -> None:
     if path is None:
         return
     where = f"[image: {path!r}]"
-    add_note = getattr(error, "add_note", None)
-    if add_note is not None:
-        add_note(where)
+    error.add_note(where)
     if len(error.args) == 1 and isinstance(error.args[0], str):
         error.args = (f"{error.args[0]} {where}",)

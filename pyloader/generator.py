@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from pyloader.callers import level_of_caller
 from pyloader.custom import as_global_generator
 from pyloader.drawing import Random, draw_one, ranges_of
 from pyloader.flows import Flows
@@ -205,7 +206,7 @@ class ImageDataGenerator(Revised, Flows):
                 f"expected either 1, 3 or 4 channels on axis {self.channel_axis}. However, it was "
                 f"passed an array with shape {x.shape} ({channels} channels).",
                 UserWarning,
-                stacklevel=2,
+                stacklevel=level_of_caller(),
             )
         if self.rescale:
             x *= self.rescale
@@ -248,7 +249,7 @@ class ImageDataGenerator(Revised, Flows):
         """
         result: NDArray[Any] = standardization_of(self).apply(x)
         for text in unfitted_statistics(self):
-            warnings.warn(text, UserWarning, stacklevel=2)
+            warnings.warn(text, UserWarning, stacklevel=level_of_caller())
         return result
 
     def get_random_transform(
@@ -341,7 +342,7 @@ class ImageDataGenerator(Revised, Flows):
 
 def _warn(what: str) -> None:
     """Warns at the line that constructs the generator."""
-    warnings.warn(f"This ImageDataGenerator {what}", UserWarning, stacklevel=4)
+    warnings.warn(f"This ImageDataGenerator {what}", UserWarning, stacklevel=level_of_caller())
 
 
 def _batch_axes(data_format: str) -> tuple[int, int, int]:

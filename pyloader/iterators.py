@@ -63,7 +63,7 @@ class Iterator(KerasLook, Passes, Sharded):
             for the rows that fill it up; `batch_indices` leaves those out. "drop": a pass ends
             with its last whole batch.
         fidelity: "exact" (default), Pillow's very bytes; or "fast": JPEGs are resized before
-            their colour conversion, a mean of half a level away. See the README.
+            their colour conversion, a mean of half a level away. See Tuning in the docs.
         pin_memory: Whether batches lie in page-locked memory, which a GPU copies from faster. True:
             registered with the CUDA runtime that the program has loaded, else locked by the system
             where it allows that; None (default): only the former; False: neither.

@@ -30,9 +30,9 @@ _ending = threading.Event()
 def is_ending() -> bool:
     """Whether the interpreter's end has begun.
 
-    Exit handlers may still make iterators, which nobody will close. Python code must not be under way
-    on other threads once the interpreter goes down: the C++ code of other packages (OpenCV) ends
-    the process there. So such iterators prepare nothing ahead.
+    Exit handlers may still make iterators, which nobody will close. Python code must not be under
+    way on other threads once the interpreter goes down: the C++ code of other packages (OpenCV)
+    ends the process there. So such iterators prepare nothing ahead.
     """
     return _ending.is_set()
 

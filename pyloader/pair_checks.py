@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from pyloader.callers import level_of_caller
 from pyloader.iterators import Iterator
 
 __all__ = ["check_draws", "check_on_error", "warn_of_changes"]
@@ -75,5 +76,5 @@ def _warn(what: str, instead: str) -> None:
     warnings.warn(
         f"The masks are {what}: their values would no longer be classes. Use {instead}.",
         UserWarning,
-        stacklevel=5,
+        stacklevel=level_of_caller(),
     )

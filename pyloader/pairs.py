@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator as AnyIterator
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,9 @@ from pyloader.iterators import Iterator
 from pyloader.order import Cursor
 from pyloader.pair_checks import check_draws, check_on_error, warn_of_changes
 from pyloader.passes import Passes
+from pyloader.stats import Stats
 
-__all__ = ["PairIterator", "pair"]
+__all__ = ["PairIterator", "PairStats", "pair"]
 
 _SAME = ("n", "batch_size", "shuffle", "seed", "batch_index", "total_batches_seen")
 _SAME_OPTIONS = ("shard", "last_batch", "on_error")
@@ -67,6 +68,20 @@ def pair(images: Iterator, masks: Iterator) -> PairIterator:
             model.fit(pair(images, masks))  # (32, 128, 128, 3) and (32, 128, 128, 1), float32
     """
     return PairIterator(images, masks)
+
+
+class PairStats(NamedTuple):
+    """What both iterators of a pair measured; `print` it for two tables."""
+
+    images: Stats
+    masks: Stats
+
+    def as_dict(self) -> dict[str, Any]:
+        """Both as plain numbers, for logs: {"images": {...}, "masks": {...}}."""
+        return {"images": self.images.as_dict(), "masks": self.masks.as_dict()}
+
+    def __str__(self) -> str:
+        return f"images\n{self.images}\n\nmasks\n{self.masks}"
 
 
 class PairIterator(KerasLook, Passes):
@@ -219,6 +234,10 @@ class PairIterator(KerasLook, Passes):
         with self._mutex:
             self.images.reset()
             self.masks.reset()
+
+    def stats(self) -> PairStats:
+        """What both measured since the first batch; a request to the masks' waits in turn."""
+        return PairStats(self.images.stats(), self.masks.stats())
 
     def state_dict(self) -> dict[str, Any]:
         """The position, for `load_state_dict`: all batches delivered so far lie before it.

@@ -30,6 +30,6 @@ def run_script(script: str, arguments: Sequence[str]) -> None:
         raise FileNotFoundError(2, "no such script", script)
     patch_keras()
     sys.argv[:] = [script, *arguments]
-    if not getattr(sys.flags, "safe_path", False):  # else Python adds no folder of its own
+    if not sys.flags.safe_path:  # else Python adds no folder of its own
         sys.path[0] = str(path.parent.absolute())
     runpy.run_path(script, run_name="__main__")

@@ -29,6 +29,6 @@ class Sharded(Resumable):
                 name, fingerprint = type(self).__name__, self._fingerprint()
                 compared = shards.agree(shard, self._shard_number, fingerprint, name)
                 if not compared and self._cursor.seed is None and self._cursor.shuffle:
-                    shards.warn_of_chance(shard, name, stacklevel=5)
+                    shards.warn_of_chance(shard, name)
             self._shard = shard
         return self._shard

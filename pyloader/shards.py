@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from pyloader.agreement import agree
+from pyloader.callers import level_of_caller
 from pyloader.world import find_place
 
 __all__ = [
@@ -171,18 +172,17 @@ def _is_integer(value: Any) -> bool:
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
-def warn_of_chance(shard: Shard, name: str, stacklevel: int) -> None:
+def warn_of_chance(shard: Shard, name: str) -> None:
     """Warns that the ranks' random orders may differ, where nobody can compare them.
 
     Args:
         shard: This process's part.
         name: The iterator's type.
-        stacklevel: As for `warnings.warn`, counted from there.
     """
     warnings.warn(
         f"This {name} delivers part {shard.index} of {shard.count} of a random order without a "
         "`seed`: unless every process draws the same one from NumPy's global generator, samples "
         "are missed and repeated.",
         UserWarning,
-        stacklevel=stacklevel,
+        stacklevel=level_of_caller(),
     )

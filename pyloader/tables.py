@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pyloader.callers import level_of_caller
+
 if TYPE_CHECKING:
     from pandas import DataFrame, Series  # type: ignore[import-untyped]
 
@@ -57,7 +59,7 @@ def check_table(
         warnings.warn(
             f'`classes` will be ignored given the class_mode="{class_mode}"',
             UserWarning,
-            stacklevel=4,
+            stacklevel=level_of_caller(),
         )
     if weight_col and not issubclass(table[weight_col].dtype.type, np.number):
         raise TypeError(f"Column weight_col={weight_col} must be numeric.")
@@ -101,7 +103,7 @@ def keep_valid_files(
             f'Found {invalid} invalid image filename(s) in x_col="{x_col}". '
             "These filename(s) will be ignored.",
             UserWarning,
-            stacklevel=4,
+            stacklevel=level_of_caller(),
         )
     return table[np.array(valid, dtype=bool)]
 

@@ -97,14 +97,6 @@ class World:
         """Whether a file could not be loaded at some moment since the last `settle`."""
         return any(image is None for image in self._images(path, look))
 
-    def all_sound(self) -> bool:
-        """Whether every file could be loaded all the time."""
-        return all(
-            content is not None and content in self._sound
-            for versions in self._versions.values()
-            for content in versions
-        )
-
     def images(self, path: str, look: Look) -> list[NDArray[np.uint8]]:
         """What a file showed at some moment since the last `settle`."""
         return [image for image in self._images(path, look) if image is not None]

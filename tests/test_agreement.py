@@ -287,7 +287,7 @@ def test_processes_that_share_a_shard_under_keras_all_compare(
 )
 def test_torch_without_a_store_is_no_obstacle(monkeypatch: pytest.MonkeyPatch, c10d: Any) -> None:
     put_torch(monkeypatch, get_rank=lambda: 1, get_world_size=lambda: 4, distributed_c10d=c10d)
-    agree(Shard(1, 4, "torch.distributed"), 0, SAME, "DirectoryIterator")
+    assert not agree(Shard(1, 4, "torch.distributed"), 0, SAME, "DirectoryIterator")
 
 
 @pytest.mark.parametrize(
@@ -295,7 +295,7 @@ def test_torch_without_a_store_is_no_obstacle(monkeypatch: pytest.MonkeyPatch, c
 )
 def test_jax_without_a_store_is_no_obstacle(monkeypatch: pytest.MonkeyPatch, state: Any) -> None:
     put_module(monkeypatch, "jax._src.distributed", global_state=state)
-    agree(Shard(1, 4, "jax"), 0, SAME, "DirectoryIterator")
+    assert not agree(Shard(1, 4, "jax"), 0, SAME, "DirectoryIterator")
 
 
 def test_an_error_of_the_store_itself_is_not_swallowed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,114 +11,11 @@ import numpy as np
 import pytest
 import simplejpeg
 
-BENCH = Path(__file__).resolve().parent.parent / "bench"
+TESTS = Path(__file__).resolve().parent
+BENCH = TESTS.parent / "bench"
 COUNT = 10
 PEERS = ("pyloader", "keras")
 SCOREBOARD = "-m bench"
-
-WRONG_PEERS = '''
-from dataclasses import replace
-
-from bench.peers.pillow_pool import PillowPeer
-
-
-class OffByOne(PillowPeer):
-    def epoch(self):
-        for batch in super().epoch():
-            yield replace(batch, images=batch.images ^ 1)
-
-
-class Approximate(PillowPeer):
-    exact = False
-
-
-class AnotherPicture(Approximate):
-    def epoch(self):
-        for batch in super().epoch():
-            yield replace(batch, indices=batch.indices[::-1])
-
-
-class SwappedColours(Approximate):
-    def epoch(self):
-        for batch in super().epoch():
-            yield replace(batch, images=batch.images[:, :, :, ::-1])
-
-
-class Mirrored(Approximate):
-    def epoch(self):
-        for batch in super().epoch():
-            yield replace(batch, images=batch.images[:, :, ::-1])
-
-
-class Incomplete(PillowPeer):
-    def epoch(self):
-        return list(super().epoch())[:-1]
-
-
-class WorksBetweenTurns(PillowPeer):
-    def epoch(self):
-        import threading, time
-
-        def work():
-            end = time.perf_counter() + 0.5
-            while time.perf_counter() < end:
-                pass
-
-        yield from super().epoch()
-        threading.Thread(target=work).start()
-
-
-class TakesItsTime(PillowPeer):
-    def epoch(self):
-        import time
-
-        time.sleep(0.5)
-        yield from super().epoch()
-
-
-class DiesAtStart(PillowPeer):
-    def __init__(self, job):
-        raise RuntimeError("out of luck")
-
-
-class DiesLater(PillowPeer):
-    epochs = 0
-
-    def epoch(self):
-        self.epochs += 1
-        if self.epochs > 1:
-            raise RuntimeError("out of luck")
-        return super().epoch()
-
-
-HELPER = """
-import sys, time
-kept = bytearray(b"1") * (64 << 20)
-for line in sys.stdin:
-    end = time.process_time() + 0.3
-    while time.process_time() < end:
-        pass
-    print("done", flush=True)
-"""
-
-
-class HasAHelper(PillowPeer):
-    def __init__(self, job):
-        import subprocess, sys
-
-        super().__init__(job)
-        pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.helper = subprocess.Popen([sys.executable, "-c", HELPER], **pipes)
-
-    def epoch(self):
-        print("go", file=self.helper.stdin, flush=True)
-        yield from super().epoch()
-        self.helper.stdout.readline()
-
-    def close(self):
-        self.helper.communicate()
-        super().close()
-'''
 
 
 @pytest.fixture
@@ -153,7 +50,7 @@ def run(script: str, data: Path, *options: str) -> tuple[int, str, dict[str, Any
         text=True,
         timeout=60,
         cwd=BENCH.parent,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(data.parent), *python_path])},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(TESTS), *python_path])},
     )
     assert result.exists(), ran.stderr
     return ran.returncode, ran.stdout, json.loads(result.read_text())
@@ -222,7 +119,6 @@ def test_pyloader_and_a_peer_are_measured_and_their_pixels_checked(data, dtype):
     ],
 )
 def test_a_wrong_peer_is_found_out(data, peer, reason):
-    (data.parent / "wrong_peers.py").write_text(WRONG_PEERS)
     name, other = f"wrong_peers:{peer}", "wrong_peers:TakesItsTime"
     status, printed, result = scoreboard(data, "--peers", f"{name},{other}")
     assert status == 1
@@ -246,7 +142,6 @@ def test_a_peer_that_cannot_do_the_job_is_skipped_with_the_reason(data):
 
 @pytest.mark.parametrize("peer", ["DiesAtStart", "DiesLater"])
 def test_a_peer_whose_process_ends_is_skipped_and_the_others_go_on(data, peer):
-    (data.parent / "wrong_peers.py").write_text(WRONG_PEERS)
     name = f"wrong_peers:{peer}"
     status, printed, result = scoreboard(data, "--peers", f"{name},pillow")
     assert status == 0, printed
@@ -256,7 +151,6 @@ def test_a_peer_whose_process_ends_is_skipped_and_the_others_go_on(data, peer):
 
 
 def test_processes_that_a_peer_starts_count_with_their_time_and_memory(data):
-    (data.parent / "wrong_peers.py").write_text(WRONG_PEERS)
     name = "wrong_peers:HasAHelper"
     status, printed, result = scoreboard(data, "--peers", f"pillow,{name}")
     assert status == 0, printed

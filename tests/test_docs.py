@@ -19,6 +19,11 @@ from pyloader.stats import make_stats
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted((ROOT / "docs").glob("*.md"))
+RUN = [
+    path
+    for path in [ROOT / "README.md", *PAGES]
+    if any(runnable(blocks_of(path.read_text(encoding="utf-8"))))
+]
 NEEDS = {"training.md": ("torch", "jax")}
 SETS = {"train": 12, "validation": 4, "test": 4}
 FLOWS = ("flow", "flow_from_directory", "flow_from_dataframe")
@@ -53,11 +58,11 @@ def place(tmp_path: Path, pictures: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize(
-    "path",
-    [path for path in PAGES if any(runnable(blocks_of(path.read_text(encoding="utf-8"))))],
-    ids=lambda path: path.name,
-)
+def test_pages_and_readme_have_code_to_run() -> None:
+    assert {"README.md", "tutorial.md", "migration.md"} <= {path.name for path in RUN}
+
+
+@pytest.mark.parametrize("path", RUN, ids=lambda path: path.name)
 def test_the_code_of_a_page_runs_and_prints_what_the_page_shows(path: Path, place: Path) -> None:
     for framework in NEEDS.get(path.name, ()):
         if importlib.util.find_spec(framework) is None:

@@ -42,6 +42,18 @@ def assert_in_step(pairs: Any, batch: Any) -> None:
     assert pairs.images.total_batches_seen == pairs.masks.total_batches_seen
 
 
+def test_stats_are_those_of_both(folders: tuple[Path, Path]) -> None:
+    with make(folders) as pairs:
+        assert pairs.stats().images.samples == 0
+        pairs.next()
+        stats = pairs.stats()
+    assert (stats.images.samples, stats.masks.samples) == (4, 4)
+    assert stats.as_dict()["masks"]["batches"] == 1
+    first, second = str(stats).split("\n\n")
+    assert first.startswith("images\nsamples")
+    assert second.startswith("masks\nsamples")
+
+
 @pytest.mark.parametrize("seed", [1, None])
 def test_masks_belong_to_their_images_through_all_calls(
     folders: tuple[Path, Path], seed: int | None

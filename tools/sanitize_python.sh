@@ -16,12 +16,14 @@ shift
 cd "$(dirname "$0")/.."
 tree=$PWD/build/sanitized
 mkdir -p "$tree"
-cp -Rpu Makefile README.md CHANGELOG.md LICENSE pyproject.toml setup.py csrc pyloader tests bench \
-    examples tools .ci "$tree"
+cp -Rpu Makefile README.md CHANGELOG.md LICENSE MANIFEST.in pyproject.toml setup.py licenses csrc \
+    pyloader tests bench docs examples tools "$tree"
+[ ! -e .ci ] || cp -Rpu .ci "$tree"
 cd "$tree"
 for extension in pyloader/*.so; do # the ordinary one may have been copied
     grep -q __asan_init "$extension" 2>/dev/null || rm -f "$extension"
 done
+"$python" -m pip --disable-pip-version-check --quiet install 'setuptools>=77' 'pybind11>=2.13'
 flags="-fsanitize=address,undefined -fno-sanitize=vptr -fno-sanitize-recover=undefined"
 CFLAGS="$flags -g1 -O1 -fno-omit-frame-pointer" LDFLAGS="$flags" \
     "$python" setup.py -q build_ext --inplace
