@@ -1,10 +1,10 @@
 #include "bind/python_code.h"
 
+#include "augment/transform.h"
+
 #include <stdexcept>
 #include <string>
 #include <utility>
-
-#include "augment/transform.h"
 
 namespace pyloader {
 namespace {

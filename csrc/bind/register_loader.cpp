@@ -1,6 +1,4 @@
 // Loader: the pool and the ring, with Python's words around them.
-#include <pybind11/stl.h>
-
 #include <algorithm>
 #include <chrono>
 #include <memory>
@@ -8,6 +6,8 @@
 #include <stdexcept>
 #include <string>
 #include <vector>
+
+#include <pybind11/stl.h>
 
 #include "bind/bind.h"
 #include "bind/python_code.h"

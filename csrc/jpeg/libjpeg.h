@@ -7,12 +7,12 @@
 // well defined.
 #pragma once
 
-#include <jpeglib.h>
-
 #include <csetjmp>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>  // jpeglib.h needs it
+
+#include <jpeglib.h>
 
 #include "base/byte_source.h"
 

@@ -1,12 +1,12 @@
 #include "loader/pool.h"
 
+#include "memory/process.h"
+
 #include <algorithm>
 #include <new>
 #include <string>
 #include <system_error>
 #include <utility>
-
-#include "memory/process.h"
 
 namespace pyloader {
 

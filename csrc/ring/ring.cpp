@@ -1,9 +1,9 @@
 #include "ring/ring.h"
 
+#include "memory/process.h"
+
 #include <algorithm>
 #include <utility>
-
-#include "memory/process.h"
 
 namespace pyloader {
 

@@ -1,10 +1,10 @@
 #include "decoding.h"
 
-#include <jpeglib.h>
-
 #include <csetjmp>
 #include <cstdio>
 #include <cstring>
+
+#include <jpeglib.h>
 
 #include "check.h"
 

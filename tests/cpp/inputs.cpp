@@ -1,7 +1,6 @@
 #include "inputs.h"
 
 #include <dirent.h>
-#include <jpeglib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,6 +9,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <stdexcept>
+
+#include <jpeglib.h>
 
 namespace pyloader::testing {
 

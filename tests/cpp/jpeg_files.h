@@ -1,12 +1,12 @@
 // JPEG files by libjpeg's encoder, with settings that recipes do not have, and at random.
 #pragma once
 
-#include <jpeglib.h>
-
 #include <cstdint>
 #include <cstdio>  // jpeglib.h needs it
 #include <functional>
 #include <vector>
+
+#include <jpeglib.h>
 
 #include "base/pixels.h"
 #include "inputs.h"

@@ -1,9 +1,10 @@
 // Files as bytes, whatever stands at the path.
-#include <dirent.h>
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <unistd.h>
+
+#include <dirent.h>
+#include <fcntl.h>
 
 #include <string>
 #include <vector>
