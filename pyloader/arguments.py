@@ -83,10 +83,10 @@ def check_target_size(target_size: tuple[int, ...]) -> tuple[int, int]:
 
     Raises:
         TypeError: One of them is not an integer.
-        ValueError: There are not two of them, or one is less than 1.
+        ValueError: There are not two of them, or one is less than 1 or beyond 2**31 - 1.
     """
     sizes = [operator.index(size) for size in target_size]
-    if len(sizes) != 2 or min(sizes) < 1:
+    if len(sizes) != 2 or min(sizes) < 1 or max(sizes) >= 2**31:
         raise ValueError(
             "`target_size` should be two positive integers, (height, width). "
             f"Received: {target_size}"
@@ -176,6 +176,10 @@ def check_count(name: str, value: int | None) -> int | None:
     return int(value)
 
 
+_MOST = {"max_pixels": 2**63 - 1, "max_scans": 2**31 - 1}
+"""What the core can count to; no file has as many."""
+
+
 def check_limit(name: str, value: int) -> int:
     """Checks a limit that is always set.
 
@@ -184,17 +188,17 @@ def check_limit(name: str, value: int) -> int:
         value: The limit.
 
     Returns:
-        The value as an int.
+        The value as an int, or the most that the core can count to.
 
     Raises:
         TypeError: It is not an integer.
         ValueError: It is less than 1.
     """
-    if value is None:
-        raise TypeError(f"`{name}` should be an integer. Received: None")
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"`{name}` should be an integer. Received: {value!r}")
     limit = check_count(name, value)
     assert limit is not None
-    return limit
+    return min(limit, _MOST[name])
 
 
 def check_on_error(on_error: str) -> str:

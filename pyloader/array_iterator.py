@@ -15,7 +15,8 @@ from pyloader.caching import CacheSpec, check_cache
 from pyloader.callers import level_of_caller
 from pyloader.fingerprint import mark
 from pyloader.image_iterator import ImageIterator
-from pyloader.lifecycle import rebuild
+from pyloader.integrations import keras_config
+from pyloader.lifecycle import reduced
 from pyloader.shards import ShardSpec
 
 __all__ = ["NumpyArrayIterator"]
@@ -41,7 +42,7 @@ class NumpyArrayIterator(ImageIterator):
         shuffle: Whether each pass has a new random order. Default False.
         sample_weight: A weight for every image; None (default) for none.
         seed: Fixes order and transforms; None (default): drawn from NumPy's global generator.
-        data_format: "channels_last" (the default, None) or "channels_first".
+        data_format: "channels_last" or "channels_first"; None (default): as for ImageDataGenerator.
         save_to_dir: An existing folder for copies of delivered images, each stretched to the full
             range of bytes; None (default): none are saved.
         save_prefix: How the names of saved images begin. Default "".
@@ -49,7 +50,7 @@ class NumpyArrayIterator(ImageIterator):
         subset: "validation" for the first part by the generator's `validation_split`, "training"
             for the rest, None (default) for all.
         ignore_class_split: Whether the subsets may have different classes. Default False.
-        dtype: The dtype of images; None: "float32".
+        dtype: The dtype of images; None (default): as for ImageDataGenerator.
         num_threads: Threads of the native pool; None (default): one for each usable core.
         prefetch: Batches prepared ahead; None (default): enough to keep all threads busy.
         shard: This process's part of every batch, (index, count), or "auto"; None (default): all of
@@ -120,6 +121,8 @@ class NumpyArrayIterator(ImageIterator):
         max_scans: int = MAX_SCANS,
         verbose: bool = True,
     ) -> None:
+        data_format = keras_config.image_data_format() if data_format is None else data_format
+        dtype = keras_config.floatx() if dtype is None else dtype
         self._arguments = {
             name: value
             for name, value in locals().items()
@@ -128,8 +131,8 @@ class NumpyArrayIterator(ImageIterator):
         check_count("num_threads", num_threads)
         check_cache(cache, cache_limit)
         check_count("prefetch", prefetch)
-        self.data_format = "channels_last" if data_format is None else data_format
-        self.dtype = "float32" if dtype is None else dtype
+        self.data_format = data_format
+        self.dtype = dtype
         images, further = _split_inputs(x)
         _check_length(images, y, "y` (labels)", "y")
         _check_length(images, sample_weight, "sample_weight`", "sample_weight")
@@ -172,7 +175,7 @@ class NumpyArrayIterator(ImageIterator):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles the constructor's arguments, arrays included: a copy starts over."""
-        return rebuild, (type(self), self._arguments)
+        return reduced(self, self._arguments)
 
     def _warn_of_channels(self) -> None:
         axis = 3 if self.data_format == "channels_last" else 1

@@ -21,16 +21,21 @@ class Caching:
     Args:
         folder: The folder; None for memory.
         limit: Bytes at most; None for what is sane.
+        is_half: Whether the limit is half of the `memory_limit`.
     """
 
     memory: int
     """Bytes of memory that it may take at most, where that is known."""
 
+    is_half: bool
+    """Whether that is half of whatever the `memory_limit` is."""
+
     native: _pyloader.Cache
     """What loaders take. A loader that is made anew finds the images of the last one in it."""
 
-    def __init__(self, folder: str | None, limit: int | None) -> None:
+    def __init__(self, folder: str | None, limit: int | None, is_half: bool = False) -> None:
         self._folder = folder
+        self.is_half = is_half
         self._warned = False
         self.memory = 0 if folder is not None else limit or 0
         self.native = _pyloader.Cache(None if folder is None else os.fsencode(folder), limit or 0)
@@ -92,7 +97,8 @@ def check_cache(
     if not isinstance(folder, str) or not folder:
         raise ValueError(f'`cache` should be "memory", a folder or None. Received: {cache!r}')
     if cache == "memory":
-        return Caching(None, limit or (memory_limit and memory_limit // 2))
+        is_half = limit is None and memory_limit is not None
+        return Caching(None, memory_limit // 2 if memory_limit and is_half else limit, is_half)
     return Caching(os.path.abspath(folder), limit)  # noqa: PTH100
 
 

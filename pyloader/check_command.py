@@ -87,13 +87,16 @@ def run(options: argparse.Namespace) -> int:
         follow_links=options.follow_links,
         num_threads=options.threads,
     )
+    if sys.stdout is None:  # closed by who started this
+        return _fail("cannot write the report: standard output is closed")
     try:
         os.listdir(options.directory)  # noqa: PTH208
     except OSError as error:
         return _fail(f"cannot check {quote(options.directory)}: {error.strerror}")
     try:
         # Opened first: a long check for a report that cannot be written would be a pity.
-        with open(options.output, "wb") if options.output else nullcontext() as file:  # noqa: PTH123
+        output = options.output
+        with nullcontext() if output is None else open(output, "wb") as file:  # noqa: PTH123
             was_interrupted = _watch(check)
             report = _without(check.report(), ignored)
             _write(report, options.format, file)

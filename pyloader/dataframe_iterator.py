@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 from pyloader.arguments import MAX_PIXELS, MAX_SCANS, check_count
 from pyloader.caching import CacheSpec
 from pyloader.file_iterator import FileIterator
-from pyloader.lifecycle import rebuild
+from pyloader.lifecycle import reduced
 from pyloader.shards import ShardSpec
 from pyloader.tables import check_table, keep_known_classes, keep_valid_files, label_indices
 
@@ -252,7 +252,7 @@ class DataFrameIterator(FileIterator):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles the constructor's arguments, table included: a copy starts over."""
-        return rebuild, (type(self), self._arguments)
+        return reduced(self, self._arguments)
 
     def _other_targets(self) -> Any:
         return self._targets

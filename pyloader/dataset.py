@@ -12,6 +12,7 @@ from pyloader.arguments import CHANNELS, MAX_PIXELS, MAX_SCANS, check_count
 from pyloader.caching import CacheSpec
 from pyloader.dataset_discovery import ALLOWED_FORMATS, check_split, find_files, split_files
 from pyloader.dataset_iterator import ImageDataset
+from pyloader.integrations import keras_config
 from pyloader.shards import ShardSpec
 
 __all__ = ["image_dataset_from_directory"]
@@ -102,7 +103,8 @@ def image_dataset_from_directory(
             Default False.
         pad_to_aspect_ratio: Whether to fit the whole image into `image_size` and to frame it with
             zeros. Default False.
-        data_format: "channels_last" (the default, None) or "channels_first".
+        data_format: "channels_last" or "channels_first". None (default): what Keras is set to,
+            where it is imported; else "channels_last".
         format: "tf" (default) or "grain"; without effect.
         verbose: Whether to print how many files were found. Default True.
         num_threads: Threads of the pool; None (default): one for each usable core.
@@ -132,13 +134,15 @@ def image_dataset_from_directory(
         The dataset, with the attributes `class_names` and `file_paths`; for `subset="both"` a list
         of two, training and validation. A batch is (images, targets), or images alone without
         labels or `label_mode`. Images: (k, height, width, channels) float32 in [0, 255]. Targets:
-        "int" (k,) int32; "binary" (k, 1) float32, 0 or 1; "categorical" (k, classes) float32,
-        one-hot. With `batch_size=None` all of it without the axis of k.
+        "int" (k,) int32, or what else `labels` lists: int64 where one is large, float32, bool,
+        text as bytes; "binary" (k, 1) float32, 0 or 1; "categorical" (k, classes) float32, one-hot.
+        With `batch_size=None` all of it without the axis of k.
 
     Raises:
         ValueError: A value that is not among the possible ones, or a folder without images.
         FileNotFoundError: There is no such directory.
-        TypeError: A value of the wrong type, or labels in a tuple that are to be shuffled.
+        TypeError: A value of the wrong type, labels that the `label_mode` does not take, or labels
+            in a tuple that are to be shuffled.
 
     Example:
         A folder with `red/` and `blue/` in it::
@@ -193,7 +197,7 @@ def image_dataset_from_directory(
             batch_size=batch_size,
             image_size=size,
             shuffle=shuffle,
-            seed=order_seed,
+            seed=order_seed if shuffle else 0,  # as in Keras, where nobody looks at it
             interpolation=pillow_filter,
             crop_to_aspect_ratio=bool(crop_to_aspect_ratio),
             pad_to_aspect_ratio=bool(pad_to_aspect_ratio),
@@ -293,7 +297,9 @@ def _check_batch_size(batch_size: int | None) -> None:
 
 
 def _check_data_format(data_format: str | None) -> str:
-    layout = "channels_last" if data_format is None else str(data_format).lower()
+    if data_format is None:
+        return keras_config.image_data_format()
+    layout = str(data_format).lower()
     if layout not in {"channels_first", "channels_last"}:
         raise ValueError(
             "The `data_format` argument must be one of {'channels_first', 'channels_last'}. "

@@ -13,6 +13,7 @@ from pyloader.caching import CacheSpec
 from pyloader.drawing import Drawing, Drawn
 from pyloader.fingerprint import mark, mark_of_paths
 from pyloader.iterators import Iterator
+from pyloader.labels import dataset_targets
 from pyloader.loading import LoaderSettings
 from pyloader.shards import ShardSpec
 from pyloader.standardization import Standardization
@@ -120,7 +121,7 @@ class ImageDataset(Iterator):
         }
         self.file_paths = file_paths
         self.class_names = class_names
-        self._targets = _targets_of_all(labels, label_mode, len(class_names or ()))
+        self._targets = dataset_targets(labels, label_mode, len(class_names or ()))
         self._single = batch_size is None
         self._interpolation = interpolation
         self._channels_first = data_format == "channels_first"
@@ -149,18 +150,20 @@ class ImageDataset(Iterator):
         )
 
     def __iter__(self) -> Generator[Any, None, None]:  # type: ignore[override]
-        """Begins a pass.
+        """Begins a pass; right after `load_state_dict` it is what is left of that one.
 
         Yields:
-            Exactly `len(ds)` batches, as `next` returns them.
+            Exactly `len(ds)` batches, as `next` returns them, or those that are left.
 
         Raises:
             RuntimeError: Another loop over the dataset has begun since.
         """
         self._pass += 1
         mine = self._pass
-        self.reset()
-        for _ in range(self._cursor.batches):
+        if not self._stands_where_loaded():
+            self.reset()
+        done, batches = self._progress()
+        for _ in range(batches - done):
             if mine != self._pass:
                 raise RuntimeError(
                     "Another loop over this dataset has begun, and one dataset delivers to one "
@@ -232,19 +235,6 @@ class ImageDataset(Iterator):
         channels = (CHANNELS[self._color_mode],)
         size = self._image_size
         return channels + size if self._channels_first else size + channels
-
-
-def _targets_of_all(labels: Any, label_mode: str | None, num_classes: int) -> NDArray[Any] | None:
-    """The target of every sample, (n,), (n, 1) or (n, classes); None without labels."""
-    if labels is None or label_mode is None:
-        return None
-    values = np.asarray(labels)
-    if label_mode == "binary":
-        return values.astype(np.float32)[:, np.newaxis]
-    if label_mode == "categorical":  # a row of zeros for a label that is no class index
-        one_hot: NDArray[Any] = values[:, np.newaxis] == np.arange(num_classes)
-        return one_hot.astype(np.float32)
-    return values.astype(np.int32 if np.issubdtype(values.dtype, np.integer) else np.float32)
 
 
 def _rebuild(cls: type[ImageDataset], arguments: dict[str, Any]) -> ImageDataset:

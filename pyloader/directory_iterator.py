@@ -13,7 +13,8 @@ from pyloader import discovery
 from pyloader.arguments import MAX_PIXELS, MAX_SCANS, check_count
 from pyloader.caching import CacheSpec
 from pyloader.file_iterator import FileIterator
-from pyloader.lifecycle import rebuild
+from pyloader.integrations import keras_config
+from pyloader.lifecycle import reduced
 from pyloader.shards import ShardSpec
 
 __all__ = ["DirectoryIterator"]
@@ -38,7 +39,7 @@ class DirectoryIterator(FileIterator):
         batch_size: Samples of a batch. Default 32.
         shuffle: Whether each pass has a new random order. Default True.
         seed: Fixes the order; None (default): drawn from NumPy's global generator.
-        data_format: "channels_last" (the default, None) or "channels_first".
+        data_format: "channels_last" or "channels_first"; None (default): as for ImageDataGenerator.
         save_to_dir: An existing folder for copies of delivered images, each stretched to the full
             range of bytes; None (default): none are saved.
         save_prefix: How the names of saved images begin. Default "".
@@ -47,7 +48,7 @@ class DirectoryIterator(FileIterator):
         subset: "training", "validation", or None (default) for all images.
         interpolation: "nearest" (default), "bilinear", "bicubic", "hamming", "box" or "lanczos".
         keep_aspect_ratio: Whether to crop the centre to the target's shape. Default False.
-        dtype: The dtype of images and targets; None: "float32".
+        dtype: The dtype of images and targets; None (default): as for ImageDataGenerator.
         num_threads: Threads of the native pool; None (default): one for each usable core.
         prefetch: Batches prepared ahead; None (default): enough to keep all threads busy.
         shard: This process's part of every batch, (index, count), or "auto"; None (default): all of
@@ -132,6 +133,8 @@ class DirectoryIterator(FileIterator):
     ) -> None:
         target_size = tuple(target_size)
         classes = list(classes) if classes else None
+        data_format = keras_config.image_data_format() if data_format is None else data_format
+        dtype = keras_config.floatx() if dtype is None else dtype
         self._arguments = {
             name: value
             for name, value in locals().items()
@@ -141,7 +144,7 @@ class DirectoryIterator(FileIterator):
             image_data_generator,
             target_size,
             color_mode,
-            "channels_last" if data_format is None else data_format,
+            data_format,
             save_to_dir,
             save_prefix,
             save_format,
@@ -157,7 +160,7 @@ class DirectoryIterator(FileIterator):
         check_count("prefetch", prefetch)
         self.directory = directory
         self.class_mode = class_mode
-        self.dtype = "float32" if dtype is None else dtype
+        self.dtype = dtype
         found = discovery.scan_class_folders(
             directory,
             classes,
@@ -211,4 +214,4 @@ class DirectoryIterator(FileIterator):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles the constructor's arguments: a copy looks for the files anew and starts over."""
-        return rebuild, (type(self), self._arguments)
+        return reduced(self, self._arguments)

@@ -14,6 +14,7 @@ from pyloader.callers import level_of_caller
 from pyloader.custom import as_global_generator
 from pyloader.drawing import Random, draw_one, ranges_of
 from pyloader.flows import Flows
+from pyloader.integrations import keras_config
 from pyloader.revisions import Revised
 from pyloader.standardization import (
     PreprocessingFunction,
@@ -64,18 +65,20 @@ class ImageDataGenerator(Revised, Flows):
         cval: The value there for "constant". Default 0.0.
         horizontal_flip: Whether to flip images horizontally, with probability 1/2.
         vertical_flip: Whether to flip images vertically, with probability 1/2.
-        rescale: Factor for every value, after the transform; None (default) or 0 for none.
+        rescale: Factor for every value, after the transform, or a list of one for each channel (of
+            the last axis, as in Keras), which NumPy applies; None (default) or 0 for none.
         preprocessing_function: Called with each image after its transform and before `rescale`: one
             float32 array of rank 3 in the data format; returns an array of the same shape. It
             runs on the pool's threads, one call at a time under the GIL, for batches prepared
             ahead too. None (default) for none.
-        data_format: "channels_last" (the default, None): (height, width, channels), or
-            "channels_first".
+        data_format: "channels_last": (height, width, channels), or "channels_first". None
+            (default): what Keras is set to, where it is imported; else "channels_last".
         validation_split: Part of the images kept for `subset="validation"`, strictly between 0
             and 1; 0.0 (default) for no split.
         interpolation_order: Spline order of rotation, shifts, shear and zoom, which are one
             warp: 0 or 1 (default); 2 to 5 by SciPy, slowly.
-        dtype: The dtype of batches; None: "float32".
+        dtype: The dtype of batches. None (default): Keras' `floatx`, where it is imported; else
+            "float32".
         shift_axes: "keras" (default): `height_shift_range` moves images horizontally, by fractions
             of the height, and `width_shift_range` vertically, by fractions of the width, as they
             do in Keras. "corrected": each moves along its own axis.
@@ -119,7 +122,7 @@ class ImageDataGenerator(Revised, Flows):
         cval: float = 0.0,
         horizontal_flip: bool = False,
         vertical_flip: bool = False,
-        rescale: float | None = None,
+        rescale: float | Sequence[float] | None = None,
         preprocessing_function: PreprocessingFunction | None = None,
         data_format: str | None = None,
         validation_split: float = 0.0,
@@ -145,9 +148,9 @@ class ImageDataGenerator(Revised, Flows):
         self.vertical_flip = vertical_flip
         self.rescale = rescale
         self.preprocessing_function = preprocessing_function
-        self.dtype = "float32" if dtype is None else dtype
+        self.dtype = keras_config.floatx() if dtype is None else dtype
         self.interpolation_order = interpolation_order
-        self.data_format = "channels_last" if data_format is None else data_format
+        self.data_format = keras_config.image_data_format() if data_format is None else data_format
         self.channel_axis, self.row_axis, self.col_axis = _batch_axes(self.data_format)
         if validation_split and not 0 < validation_split < 1:
             raise ValueError(
@@ -287,6 +290,8 @@ class ImageDataGenerator(Revised, Flows):
         Raises:
             ValueError: `x` does not have rank 3, or its brightness is to change and it does not
                 have 1, 3 or 4 channels.
+            OverflowError: An int for `channel_shift_intensity` that an integer image's dtype does
+                not hold.
             ImportError: SciPy is needed and not installed: for an `interpolation_order` above 1,
                 fill modes that Keras does not name, and images that are not float32.
         """
@@ -300,6 +305,7 @@ class ImageDataGenerator(Revised, Flows):
             fill_mode=self.fill_mode,
             cval=self.cval,
             order=self.interpolation_order,
+            intensity=transform_parameters.get("channel_shift_intensity"),
         )
 
     def random_transform(self, x: NDArray[Any], seed: int | None = None) -> NDArray[Any]:
@@ -338,6 +344,13 @@ class ImageDataGenerator(Revised, Flows):
                 "specifies `samplewise_std_normalization`, "
                 "which overrides setting of `samplewise_center`."
             )
+
+
+for _name in ("flow", "flow_from_directory", "flow_from_dataframe"):
+    _flow = getattr(ImageDataGenerator, _name)
+    # A wrong argument's TypeError names the class that users know, and not a part of it.
+    _flow.__module__, _flow.__qualname__ = __name__, f"{ImageDataGenerator.__name__}.{_name}"
+del _name, _flow
 
 
 def _warn(what: str) -> None:

@@ -74,6 +74,8 @@ def load_img(
         content, is_path = source, False
     elif isinstance(source, (str, os.PathLike)):
         content, is_path = os.fsencode(source), True
+        if b"\0" in content:
+            raise ValueError(f"a path has no null bytes. Received: {os.fspath(source)!r}")
     else:
         raise TypeError(f"path should be path-like or io.BytesIO, not {type(source)}")
     if color_mode not in CHANNELS:
@@ -90,7 +92,7 @@ def load_img(
         color_mode=color_mode,
         height=height,
         width=width,
-        interpolation=interpolation,
+        interpolation=interpolation if height else "nearest",
         keep_aspect_ratio=bool(keep_aspect_ratio),
         fidelity=check_fidelity(fidelity),
         max_pixels=max_pixels,
@@ -121,12 +123,12 @@ def _load_deep(
         if isinstance(image, np.ndarray):
             raise ImageError(path, "the file changed while it was read")
         values = (
-            image.resize(height, width, interpolation, keep_aspect_ratio)
+            image.resized(height, width, interpolation, keep_aspect_ratio)
             if height
-            else image.values
+            else image.pixels
         )
     except ValueError as error:
         raise ImageError(path, str(error)) from error
     limits = np.iinfo(np.uint16)
     fits = values.size == 0 or (values.min() >= limits.min and values.max() <= limits.max)
-    return values.astype(np.uint16 if fits else np.int32)
+    return values.astype(np.uint16 if fits else np.int32)[:, :, np.newaxis]

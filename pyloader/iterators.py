@@ -6,7 +6,6 @@ import operator
 import sys
 import threading
 import time
-from abc import abstractmethod
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,19 +18,18 @@ from pyloader.caching import CacheSpec
 from pyloader.cores import usable_cores
 from pyloader.deliveries import Deliveries
 from pyloader.discovery import IMAGE_EXTENSIONS
-from pyloader.drawing import Drawing, Drawn
-from pyloader.errors import ImageError
+from pyloader.errors import ImageError, MemoryLimitError
 from pyloader.forecast import Forecast
 from pyloader.integrations.keras_look import KerasLook
 from pyloader.integrations.keras_torch import for_caller
 from pyloader.labels import weighted
-from pyloader.loading import LoaderSettings, Source
+from pyloader.loading import LoaderSettings
 from pyloader.lookahead import Lookahead, PlannedBatch
 from pyloader.options import check_options
 from pyloader.order import Cursor
+from pyloader.own_batches import OwnBatches
 from pyloader.passes import Passes
 from pyloader.positions import Position
-from pyloader.sharded import Sharded
 from pyloader.shards import ALONE, Shard, ShardSpec, next_number
 from pyloader.stats import Stats, make_stats
 
@@ -40,7 +38,7 @@ __all__ = ["Iterator"]
 _SelfIterator = TypeVar("_SelfIterator", bound="Iterator")
 
 
-class Iterator(KerasLook, Passes, Sharded):
+class Iterator(KerasLook, Passes, OwnBatches):
     """Delivers batches for ever, as Keras' `Iterator` does, prepared ahead by native threads.
 
     `next()` and iteration follow the order of passes, each pass in a new order when shuffled;
@@ -133,6 +131,7 @@ class Iterator(KerasLook, Passes, Sharded):
             max_pixels=max_pixels,
             max_scans=max_scans,
         )
+        self._check_own_batches()
         self._shard_number = 0 if shard is None else next_number()
         self._cursor = Cursor(
             n=n,
@@ -203,11 +202,15 @@ class Iterator(KerasLook, Passes, Sharded):
             ImageError: An image of the batch cannot be loaded. The batch is lost; the following
                 call delivers the following batch. The same goes for what a
                 preprocessing_function raises.
+            MemoryLimitError: Batches in the caller's hands leave no room for this one. Nothing is
+                lost: a later call delivers it.
             ValueError: The seed plus the number of batches seen is not a seed for NumPy.
             TypeError: The seed is not an integer.
             RuntimeError: The iterator is closed.
         """
         with self._mutex:
+            if self._makes_own_batches():
+                return self._deliver_own(None)
             lookahead = self._open_lookahead()
             return self._deliver(lookahead, lookahead.front(self._cursor))
 
@@ -231,8 +234,10 @@ class Iterator(KerasLook, Passes, Sharded):
                 raise ValueError(
                     f"Asked to retrieve element {index}, but the Sequence has length {length}"
                 )
-            lookahead = self._open_lookahead()
             position += length if position < 0 else 0
+            if self._makes_own_batches():
+                return for_caller(self._deliver_own(position), sys._getframe(1))
+            lookahead = self._open_lookahead()
             self._forecast.requested(position, length)
             upcoming = self._forecast.upcoming(lookahead.reach)
             planned = lookahead.item(self._cursor, position, upcoming)
@@ -299,26 +304,6 @@ class Iterator(KerasLook, Passes, Sharded):
         self.lock = threading.Lock()
         self._lookahead = None
 
-    @abstractmethod
-    def _source(self) -> Source:
-        """The images; the same object as long as nothing changed."""
-
-    @abstractmethod
-    def _settings_key(self) -> tuple[Any, ...]:
-        """The attributes that decide about batches, as they are now; looked at before each one."""
-
-    @abstractmethod
-    def _loader_settings(self, num_threads: int, depth: int) -> LoaderSettings:
-        """What a loader needs to know, checked; called when the key has changed."""
-
-    @abstractmethod
-    def _drawing(self) -> Drawing:
-        """What is drawn for the images of a batch; called when the key has changed."""
-
-    @abstractmethod
-    def _make_batch(self, images: NDArray[Any] | None, ids: NDArray[np.int64], drawn: Drawn) -> Any:
-        """What to hand out for a batch's images; None stands for a batch without samples."""
-
     def _move(self, cursor: Cursor) -> None:
         """Stands elsewhere from now on; the batches under way lead from the old place."""
         self._cursor = cursor
@@ -362,6 +347,8 @@ class Iterator(KerasLook, Passes, Sharded):
         requested = time.perf_counter()
         try:
             fetched = lookahead.fetch()
+        except MemoryLimitError:
+            raise  # nothing is wrong with the batch: the next call asks for it again
         except Exception as error:
             self._check_open()
             self._cursor = planned.after

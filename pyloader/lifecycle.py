@@ -10,7 +10,7 @@ import threading
 import weakref
 from typing import Any, Protocol
 
-__all__ = ["Tracked", "is_ending", "rebuild", "track"]
+__all__ = ["Tracked", "is_ending", "rebuild", "reduced", "track"]
 
 
 class Tracked(Protocol):
@@ -72,6 +72,23 @@ def _close_all() -> None:
 def _tell_all_of_fork() -> None:
     for owner in list(_alive):
         owner._after_fork()
+
+
+_MAY_BE_CHANGED = ("batch_size", "shuffle", "seed", "target_size")
+
+
+def reduced(iterator: Any, arguments: dict[str, Any]) -> tuple[Any, ...]:
+    """What `__reduce__` returns for an iterator: its configuration as it is now.
+
+    Args:
+        iterator: The iterator.
+        arguments: What its constructor was called with, apart from `verbose`.
+
+    Returns:
+        `rebuild` and its arguments.
+    """
+    present = {name: getattr(iterator, name) for name in _MAY_BE_CHANGED if name in arguments}
+    return rebuild, (type(iterator), {**arguments, **present})
 
 
 def rebuild(cls: type[Any], arguments: dict[str, Any]) -> Any:

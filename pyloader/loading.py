@@ -122,8 +122,11 @@ def make_loader(settings: LoaderSettings, source: Source) -> Loader:
     native_transform = settings.own_transform is None and (
         not settings.transforms or is_native(settings.fill_mode, settings.order)
     )
+    # A list has a factor for each channel, which the core does not know.
+    factor: Any = steps.rescale if np.ndim(steps.rescale or 0) == 0 else None
     has_finish = bool(
         steps.function
+        or factor is not steps.rescale
         or steps.whitening is not None
         or not native_transform
         or (
@@ -158,14 +161,14 @@ def make_loader(settings: LoaderSettings, source: Source) -> Loader:
         interpolation=settings.interpolation,
         keep_aspect_ratio=settings.keep_aspect_ratio,
         channels_first=settings.channels_first,
-        store_table=_store_table(settings.dtype, steps.rescale),
+        store_table=_store_table(settings.dtype, factor),
         num_threads=settings.num_threads,
         depth=settings.depth,
         array=np.ascontiguousarray(source) if isinstance(source, np.ndarray) else None,
         fill_mode=settings.fill_mode if native_transform else "nearest",
         cval=float(settings.cval),
         order=int(settings.order) if native_transform else 1,
-        rescale=float(steps.rescale or 0.0),
+        rescale=float(factor or 0.0),
         samplewise_center=steps.samplewise_center,
         samplewise_std=steps.samplewise_std,
         mean=_statistics(steps.mean, settings, source),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.random import RandomState  # now, and not beside a fork
 from numpy.typing import NDArray
 
 from pyloader.drawing import Drawing, Drawn
@@ -106,7 +107,7 @@ class Lookahead:
         self._drawing = drawing
         self._shard = shard
         self._pad = pad
-        self._random = np.random.RandomState(0)  # reseeded for every batch
+        self._random = RandomState(0)  # reseeded for every batch
         self._loader: Loader = make_loader(settings, source)
         self._queue: deque[PlannedBatch] = deque()
         self._agrees = True  # whether the queue and the loader know the same tickets
@@ -234,6 +235,37 @@ class Lookahead:
         self._queue.popleft()
         self._agrees = True
         return fetched
+
+    def load(
+        self, cursor: Cursor, ids: NDArray[np.int64], drawn: Drawn
+    ) -> tuple[PlannedBatch, FetchedBatch]:
+        """Loads the images of a batch that is in no order, at once; what is queued is forgotten.
+
+        Args:
+            cursor: Where the consumer stands.
+            ids: The dataset indices of its samples.
+            drawn: What was drawn for them.
+
+        Returns:
+            The batch as planned, and its images.
+
+        Raises:
+            Exception: Whatever makes the batch fail.
+        """
+        self.forget()
+        planned = PlannedBatch(cursor, cursor, None, ids, ids, ids, drawn, None, None)
+        if not len(ids):
+            return planned, FetchedBatch(None, [])
+        others = None
+        if self.settings.on_error == "replace":
+            order = cursor.index_array
+            order = np.arange(len(self.source)) if order is None else order
+            others = substitutes(order, np.arange(len(ids)))
+        self._agrees = False  # until nothing is under way
+        ticket = self._submit_indices(ids, drawn.transforms, others)
+        fetched = FetchedBatch(*self._loader.wait(ticket))
+        self._agrees = True
+        return planned, fetched
 
     def forget(self) -> None:
         """Drops every batch of the queue."""

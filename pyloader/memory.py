@@ -38,17 +38,25 @@ class MemoryPlan(NamedTuple):
 
 
 def plan_memory(
-    limit: int, batch_bytes: int, sample_values: int, threads: int, least_threads: int, cache: int
+    limit: int,
+    batch_bytes: int,
+    sample_values: int,
+    threads: int,
+    cache: int,
+    cache_is_half: bool = False,
 ) -> MemoryPlan:
-    """Divides a limit: a part for the threads, and two halves for batches and for large images.
+    """Divides a limit between threads, batches and large images.
+
+    What large images may take does not depend on the number of threads, so that the same ones are
+    loaded by any number.
 
     Args:
         limit: Bytes that the loader may hold.
         batch_bytes: Bytes of one batch.
         sample_values: Values of one image of a batch.
         threads: Threads of the pool; fewer, if there is no room for as many.
-        least_threads: How many threads there must be.
         cache: Bytes that a cache in memory may take.
+        cache_is_half: Whether these are half of any limit. Default False.
 
     Returns:
         The plan.
@@ -57,32 +65,29 @@ def plan_memory(
         MemoryLimitError: The limit is too little for anything; the message says what would do.
     """
     worker = _WORKER + 13 * sample_values  # copies of the sample as float32 and as bytes
-
-    def left(threads: int) -> int:
-        """What is left for batches and images."""
-        return limit - cache - threads * worker
-
     # One batch in the user's hands while the next one is made.
-    needed = 2 * batch_bytes + _LEAST_FOR_IMAGES
-    while threads > least_threads and left(threads) < needed:
-        threads -= 1
-    rest = left(threads)
-    if rest < needed:
+    batches = 2 * batch_bytes
+    left = limit - cache - worker - batches
+    if left < _LEAST_FOR_IMAGES:
         parts = [
-            f"two batches {_in_mb(2 * batch_bytes)}",
-            f"{threads} thread{'s' if threads > 1 else ''} {_in_mb(threads * worker)}",
+            f"two batches {_in_mb(batches)}",
+            f"a thread {_in_mb(worker)}",
             f"large images {_in_mb(_LEAST_FOR_IMAGES)}",
             *([f"the cache {_in_mb(cache)}"] if cache else []),
         ]
-        least = limit - rest + needed
+        least = batches + worker + _LEAST_FOR_IMAGES
+        least += least + 1 if cache_is_half else cache
         raise MemoryLimitError(
             f"memory_limit={limit} ({_in_mb(limit)}) is not enough: {', '.join(parts)}. "
-            f"Use {_in_mb(least)} at least, a smaller batch or fewer threads."
+            f"Use {_in_mb(least)} at least, or a smaller batch."
         )
-    files_ahead = min(_MOST_FILES_AHEAD, (rest - needed) // 8 // _WINDOW)
-    rest -= files_ahead * _WINDOW
-    images = min(max(rest // 2, _LEAST_FOR_IMAGES), rest - 2 * batch_bytes)
-    return MemoryPlan(limit, threads, rest - images, images, files_ahead)
+    images = max(left // 2, _LEAST_FOR_IMAGES)
+    left -= images
+    more = min(threads - 1, left // worker)
+    left -= more * worker
+    files_ahead = min(_MOST_FILES_AHEAD, left // 8 // _WINDOW)
+    slots = batches + left - files_ahead * _WINDOW
+    return MemoryPlan(limit, 1 + more, slots, images, files_ahead)
 
 
 def _in_mb(amount: int) -> str:

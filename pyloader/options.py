@@ -53,15 +53,14 @@ class Options(NamedTuple):
         """
         plan = None
         if self.memory_limit is not None:
-            threads = settings.num_threads
             values = settings.height * settings.width * settings.channels
             plan = plan_memory(
                 self.memory_limit,
                 rows * values * settings.dtype.itemsize,
                 values,
-                threads,
-                threads if self.num_threads else 1,
+                settings.num_threads,
                 self.cache.memory if self.cache else 0,
+                cache_is_half=self.cache is not None and self.cache.is_half,
             )
             settings = settings._replace(num_threads=plan.num_threads)
         return settings._replace(

@@ -10,6 +10,7 @@ deeper than 8 bits, which Keras keeps unclipped:
     DeepImage.values -> NDArray[np.float32]    (height, width, 1), natural size
     DeepImage.resize(height, width, interpolation, keep_aspect_ratio) -> NDArray[np.float32]
                                                (height, width, 1); as Pillow resizes that mode
+    DeepImage.pixels, DeepImage.resized(...)   the same, (height, width) uint16 or int32
 
 Known are PNG, BMP and DIB, PBM/PGM/PPM/PFM, TIFF, and GIF and WebP (which arise as misnamed files).
 Bad content raises ValueError with a short reason in plain words; nothing is printed. What Pillow
@@ -21,9 +22,10 @@ refuses is refused, what it opens is opened with its pixels, except for these, r
   anything but gray, RGB and YCbCr in one plane; YCbCr compressed otherwise; LAB; gray or palette
   with alpha, compressed, in planes; TIFF whose tags have odd types or counts.
 
-Damage is judged by OpenCV's copies of libtiff and libwebp, which may forgive more or less than
-Pillow's use of them, in fax- and JPEG-compressed TIFF and in WebP; and LZW strips of an odd number
-of bytes above 1.5 million are not checked in their last few bytes.
+Damage is judged by OpenCV's copies of libtiff and libwebp, and Python's of liblzma, which may
+forgive more or less than Pillow's use of them, in WebP and in fax-, JPEG- and LZMA-compressed TIFF.
+LZW strips of an odd number of bytes above 1.5 million are not checked in their last few bytes, nor
+the first code of any.
 """
 
 from __future__ import annotations

@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pyloader import lifecycle
 from pyloader.bad_images import BadImage
+from pyloader.errors import MemoryLimitError
 from pyloader.integrations.keras_look import KerasLook
 from pyloader.integrations.keras_torch import for_caller
 from pyloader.iterators import Iterator
@@ -134,9 +136,23 @@ class PairIterator(KerasLook, Passes):
         self.images = images
         self.masks = masks
         self._mutex = threading.RLock()
+        self._step_from: tuple[Cursor, Cursor] | None = None
         self._batch_indices: NDArray[np.int64] | None = None
         if images.seed is None:
             masks._move(masks._cursor._replace(hidden_seed=images._cursor.hidden_seed))
+        lifecycle.track(self)
+
+    def _after_fork(self) -> None:
+        """Leaves the parent's lock behind, and a step that its thread was in.
+
+        Called in the child of a fork.
+        """
+        self._mutex = threading.RLock()
+        if self._step_from is not None:
+            for iterator, cursor in zip((self.images, self.masks), self._step_from, strict=True):
+                iterator._after_fork()
+                iterator._cursor = cursor
+            self._step_from = None
 
     @property
     def n(self) -> int:
@@ -167,6 +183,11 @@ class PairIterator(KerasLook, Passes):
     def total_batches_seen(self) -> int:
         """Batches delivered so far by `next()` and `it[i]`."""
         return self.images.total_batches_seen
+
+    @total_batches_seen.setter
+    def total_batches_seen(self, value: int) -> None:
+        with self._mutex:
+            self.images.total_batches_seen = self.masks.total_batches_seen = value
 
     @property
     def batch_indices(self) -> NDArray[np.int64] | None:
@@ -262,9 +283,8 @@ class PairIterator(KerasLook, Passes):
                 raise ValueError("this is no state of a pair of iterators of pyloader")
             images = self.images._cursor_of(state_dict["images"])
             masks = self.masks._cursor_of(state_dict["masks"])
-            self.images._move(images)
-            self.masks._move(masks)
-            self.images._loaded = images
+            self.images._go_on_at(images)
+            self.masks._go_on_at(masks)
 
     def on_epoch_begin(self) -> None:
         """Does nothing; Keras calls it before an epoch."""
@@ -327,11 +347,15 @@ class PairIterator(KerasLook, Passes):
     def _in_step(self, plan: Any) -> AnyIterator[None]:
         """Has both iterators stand at the same place whatever happens to one of them.
 
-        An error passes the batch over for both, by `plan`; an interrupt leaves both before it.
+        An error passes the batch over for both, by `plan`; an interrupt, or that there is no memory
+        for it now, leaves both before it.
         """
-        before = self.images._cursor, self.masks._cursor
+        before = self._step_from = self.images._cursor, self.masks._cursor
         try:
             yield
+        except MemoryLimitError:
+            self._stand(*before)
+            raise
         except Exception:
             if self.images._cursor is not before[0]:  # it went first
                 random = np.random.RandomState(0)
@@ -346,6 +370,8 @@ class PairIterator(KerasLook, Passes):
         except BaseException:
             self._stand(*before)
             raise
+        finally:
+            self._step_from = None
 
     def _stand(self, images: Cursor, masks: Cursor) -> None:
         """Moves both iterators, as far as they are not there yet."""

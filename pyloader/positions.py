@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
+import numpy as np
+
 if TYPE_CHECKING:
     from pyloader.iterators import Iterator
 
@@ -39,4 +41,5 @@ class Position(Generic[_T]):
             change: dict[str, Any] = {self._name: value}
             if self._name == "index_array":
                 change["order"] = None  # nobody knows how it came about
+                change[self._name] = None if value is None else np.asarray(value)
             iterator._move(iterator._cursor._replace(**change))

@@ -31,17 +31,17 @@ class Resumable(ABC):
     _drawn_order: DrawnOrder | None = None
     _marks: tuple[Any, dict[str, str]] = (None, {})
 
-    @abstractmethod
     def _settings(self) -> dict[str, Any]:
         """All that decides about the content of batches, apart from the dataset, by name."""
+        return {}
 
-    @abstractmethod
     def _dataset(self) -> dict[str, str]:
         """Marks of the dataset: of its files or arrays, and of the labels."""
+        return {}
 
-    @abstractmethod
     def _dataset_key(self) -> Any:
         """Something that is equal as long as the dataset is the same."""
+        return ()
 
     @abstractmethod
     def _drawing(self) -> Drawing:
@@ -96,7 +96,7 @@ class Resumable(ABC):
         try:
             self._check_same(state)
             return cursor_of(state, self._cursor, self._drawing())
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, OverflowError) as error:
             raise ValueError(f"this is no state of an iterator of pyloader: {error!r}") from error
 
     def _state_at(self, cursor: Cursor) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyloader.arguments import MAX_PIXELS
+from pyloader.late_imports import keep_forks_out, late_import
 from pyloader.standardization import Standardization
 from pyloader.transforms import apply_row
 
@@ -62,6 +63,7 @@ class SampleHooks:
         transform: Callable[[NDArray[Any], NDArray[np.float64]], Any] | None = None,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
+        keep_forks_out()
         self.has_finish = has_finish
         self.native_transform = native_transform
         self._color_mode = color_mode
@@ -97,8 +99,7 @@ class SampleHooks:
         Raises:
             OSError: The content cannot be decoded; the message is the reason.
         """
-        from pyloader import other_formats  # brings in OpenCV, which only such files need
-
+        other_formats = late_import("pyloader.other_formats")
         try:
             image = other_formats.decode(content, self._color_mode, self._max_pixels)
             if isinstance(image, np.ndarray):
@@ -125,9 +126,10 @@ class SampleHooks:
         Returns:
             Bytes, at most; 0 where the beginning does not tell.
         """
-        from pyloader import other_formats
-
-        return other_formats.memory_needed(beginning, size, self._max_pixels)
+        needed: int = late_import("pyloader.other_formats").memory_needed(
+            beginning, size, self._max_pixels
+        )
+        return needed
 
     def finish(
         self,

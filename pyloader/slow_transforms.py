@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pyloader.late_imports import late_import
+
 __all__ = ["apply_row"]
 
 
@@ -18,6 +20,7 @@ def apply_row(
     fill_mode: str,
     cval: float,
     order: int,
+    intensity: Any,
 ) -> NDArray[Any]:
     """Transforms one image with Keras' arithmetic in the image's dtype.
 
@@ -27,7 +30,7 @@ def apply_row(
     if row[0]:
         image = _warp(image, row, channels_first, fill_mode, cval, order)
     if not np.isnan(row[7]):
-        image = np.clip(image + float(row[7]), image.min(), image.max())
+        image = np.clip(image + intensity, image.min(), image.max())
     rows, columns = (1, 2) if channels_first else (0, 1)
     if row[8]:
         image = np.flip(image, columns)
@@ -48,7 +51,7 @@ def _warp(
 ) -> NDArray[Any]:
     """Resamples every channel by SciPy."""
     try:
-        from scipy import ndimage  # type: ignore[import-untyped]
+        ndimage = late_import("scipy.ndimage")
     except ImportError as error:
         raise ImportError(
             "interpolation orders above 1, fill modes other than nearest, constant, reflect and "

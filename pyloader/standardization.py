@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,7 +29,7 @@ class Standardization:
 
     Args:
         function: The user's preprocessing_function; None for none.
-        rescale: Factor for every value; None or 0 for none.
+        rescale: Factor for every value, or factors along the last axis; None or 0 for none.
         samplewise_center: Whether to subtract the image's mean, over all its values.
         samplewise_std: Whether to divide by the image's standard deviation.
         mean: What to subtract, as fitted; None for nothing.
@@ -40,7 +40,7 @@ class Standardization:
     def __init__(
         self,
         function: PreprocessingFunction | None = None,
-        rescale: float | None = None,
+        rescale: float | Sequence[float] | None = None,
         samplewise_center: bool = False,
         samplewise_std: bool = False,
         mean: NDArray[Any] | None = None,

@@ -7,6 +7,7 @@ is as small after a million batches as before the first one.
 from __future__ import annotations
 
 import base64
+import operator
 import zlib
 from collections.abc import Mapping
 from typing import Any
@@ -97,11 +98,13 @@ def cursor_of(position: Mapping[str, Any], cursor: Cursor, drawing: Drawing) -> 
         ValueError: Likewise.
     """
     following = position["next"]
+    if following is not None and position.get("order") is None:
+        raise ValueError("this state stands in a pass, but does not tell its order")
     cursor = cursor._replace(
-        batch_index=0 if following is None else int(following),
+        batch_index=0 if following is None else _count(following, cursor.batches),
         started=following is not None,
-        total_batches_seen=int(position["seen"]),
-        hidden_seed=int(position.get("hidden_seed", 0)),
+        total_batches_seen=_count(position["seen"]),
+        hidden_seed=_count(position.get("hidden_seed", 0)),
     )
     reader = _Reader(cursor, drawing)
     index_array, order = reader.order(position.get("order"))
@@ -215,6 +218,14 @@ def _find_state(described: list[Any]) -> Recipe | Twister:
     return Twister(state)
 
 
+def _count(value: Any, end: int = 1 << 63) -> int:
+    """A number of a state, from 0 and below `end`."""
+    count = operator.index(value)
+    if not 0 <= count < end:
+        raise ValueError(f"this is no state of an iterator of pyloader: {count} is out of range")
+    return count
+
+
 def _pack(values: NDArray[Any]) -> str:
     """Integers as text."""
     data = values.astype(values.dtype.newbyteorder("<")).tobytes()
@@ -223,4 +234,7 @@ def _pack(values: NDArray[Any]) -> str:
 
 def _unpack(text: str) -> bytes:
     """The bytes of packed integers."""
-    return zlib.decompress(base64.b64decode(text, validate=True))
+    try:
+        return zlib.decompress(base64.b64decode(text, validate=True))
+    except zlib.error as error:
+        raise ValueError(f"this is no state of an iterator of pyloader: {error}") from error

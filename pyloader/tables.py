@@ -65,8 +65,9 @@ def check_table(
         raise TypeError(f"Column weight_col={weight_col} must be numeric.")
 
 
-def _all_are(column: Series, types: type | tuple[type, ...]) -> bool:
-    return all(isinstance(value, types) for value in column)
+def _all_are(column: Series | DataFrame, types: type | tuple[type, ...]) -> bool:
+    """Whether all values of a column are of some types; never where it is several columns."""
+    return not hasattr(column, "columns") and all(isinstance(value, types) for value in column)
 
 
 def _check_two_classes(column: Series, mode: str, classes: list[str] | None) -> None:

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyloader import _pyloader
+from pyloader.late_imports import late_import
 
 __all__ = [
     "COLUMNS",
@@ -167,6 +168,7 @@ def apply_row(
     fill_mode: str,
     cval: float,
     order: int,
+    intensity: Any = None,
 ) -> NDArray[Any]:
     """Transforms one image.
 
@@ -177,6 +179,8 @@ def apply_row(
         fill_mode: What lies beyond the edge: a mode of `scipy.ndimage`.
         cval: The value beyond the edge for `fill_mode="constant"`.
         order: Order of the spline that the warp interpolates with, 0 to 5.
+        intensity: What the row adds, as it was given: NumPy adds an int to integers in their own
+            dtype. None (default): the row's float. Without effect on float32 images.
 
     Returns:
         The image: the same object where the row changes nothing, else a new array, float32 for
@@ -185,6 +189,7 @@ def apply_row(
 
     Raises:
         ValueError: The brightness is to change and there are not 1, 3 or 4 channels.
+        OverflowError: The intensity is an int that the image's dtype does not hold.
         ImportError: SciPy is needed and not installed.
     """
     if not (row[0] or row[8] or row[9] or row[7] == row[7] or row[10] == row[10]):
@@ -200,11 +205,18 @@ def apply_row(
             cval=float(cval),
             order=int(order) if row[0] else 1,
         )
-    from pyloader import slow_transforms
-
-    return slow_transforms.apply_row(
-        image, row, channels_first=channels_first, fill_mode=fill_mode, cval=cval, order=order
+    if intensity is None or image.dtype == np.float32:
+        intensity = float(row[7])
+    transformed: NDArray[Any] = late_import("pyloader.slow_transforms").apply_row(
+        image,
+        row,
+        channels_first=channels_first,
+        fill_mode=fill_mode,
+        cval=cval,
+        order=order,
+        intensity=intensity,
     )
+    return transformed
 
 
 def check_brightness_channels(channels: int) -> None:

@@ -202,6 +202,22 @@ def test_bytes_cannot_be_rescaled_in_place(keras_image: ModuleType) -> None:
             next(iterator)
 
 
+@pytest.mark.parametrize("rescale", [[1, 2, 3], (0.5, 0.1, 2.0), [0.3], np.array([0.5]), [], [0.0]])
+@pytest.mark.parametrize("options", [{}, {"dtype": "float64"}, _EXACT], ids=str)
+def test_a_list_rescales_every_channel_by_its_own_factor(
+    keras_image: ModuleType, rescale: Any, options: dict[str, Any]
+) -> None:
+    options = {**options, "rescale": rescale}
+    ours, theirs = _pair(keras_image, _images(), options, y=np.arange(13))
+    _assert_same_passes(ours, theirs)
+
+
+def test_a_list_that_does_not_fit_the_channels_is_numpys_error(keras_image: ModuleType) -> None:
+    for iterator in _pair(keras_image, _images(), {"rescale": [1, 2]}):
+        with pytest.raises(ValueError, match="could not be broadcast"):
+            next(iterator)
+
+
 def test_no_images_make_empty_batches(keras_image: ModuleType) -> None:
     ours, theirs = _pair(keras_image, np.zeros((0, 4, 5, 3)), _EXACT, y=np.zeros(0))
     for _ in range(2):

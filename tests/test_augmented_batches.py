@@ -13,6 +13,7 @@ import pytest
 from conftest import assert_close_batch, assert_same_batch
 from test_transforms import TUTORIAL
 
+import pyloader
 from pyloader import ImageDataGenerator
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*scipy.ndimage.interpolation:DeprecationWarning")
@@ -237,6 +238,20 @@ def test_unfitted_statistics_warn_with_every_batch(
         assert_same_batch(our_batch, their_batch)
     ours.image_data_generator.fit(np.zeros((2, 18, 22, 3)))
     next(ours)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "uint8", "float64"])
+def test_a_list_rescales_the_channels_of_files_too(
+    keras_image: ModuleType, class_folders: Path, dtype: str
+) -> None:
+    ours, theirs = (
+        module.ImageDataGenerator(rescale=[1, 0.5, 0.25], dtype=dtype).flow_from_directory(
+            str(class_folders), target_size=(9, 9), batch_size=4, seed=2
+        )
+        for module in (pyloader, keras_image)
+    )
+    for _ in range(6):
+        assert_same_batch(next(ours), next(theirs))
 
 
 def test_a_function_that_raises_is_called_for_transformed_images(class_folders: Path) -> None:

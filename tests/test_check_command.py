@@ -8,6 +8,7 @@ import io
 import json
 import os
 import pty
+import shlex
 import signal
 import struct
 import subprocess
@@ -246,6 +247,20 @@ def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path) -> None:
     done = subprocess.run(["bash", "-c", script], capture_output=True, check=False, timeout=120)
     assert done.stdout.split() == [b"unreadable", b"(3,000)", b"1"]
     assert not done.stderr
+
+
+def test_without_a_standard_output_there_is_no_report(class_folders: Path) -> None:
+    command = shlex.join([sys.executable, "-m", "pyloader", "check", str(class_folders)])
+    done = subprocess.run(f"{command} >&-", shell=True, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "error: cannot write the report: standard output is closed\n"
+
+
+def test_a_limit_beyond_all_counting_is_none(
+    class_folders: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", str(class_folders), "--max-pixels", str(10**30)]) == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_names_are_quoted_as_a_shell_takes_them() -> None:

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import resource
 import struct
 from pathlib import Path
@@ -66,6 +67,48 @@ def test_flipped_bytes(kind: str, content: bytes) -> None:
     # Corrupt coefficients may overflow, where versions of libjpeg-turbo may differ by a rounding.
     assert verdicts <= 1
     assert pixels <= 1
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+def test_progressive_files_that_lack_scans_are_smoothed_like_pillows(
+    channels: int, subsampling: int
+) -> None:
+    """libjpeg-turbo before 3.0.1 takes other neighbours at edges; Pillow's is newer."""
+    random = np.random.default_rng(7)
+    files = []
+    for height, width in (
+        (1, 1),
+        (8, 17),
+        (16, 16),
+        (17, 9),
+        (33, 40),
+        (48, 16),
+        (64, 70),
+        (41, 97),
+    ):
+        pixels = picture(random, height, width)
+        pixels = pixels if channels == 3 else np.repeat(pixels[..., :1], channels, axis=2)
+        options = {"quality": 85, "progressive": True}
+        whole = jpeg(pixels, **options, **({"subsampling": subsampling} if channels == 3 else {}))
+        begins = [found.start() for found in re.finditer(rb"\xff\xda", whole)]
+        assert len(begins) > 3
+        files += [whole[:begin] + b"\xff\xd9" for begin in begins[1:]]
+        for begin, end in zip(begins, [*begins[1:], len(whole) - 2], strict=True):
+            data = begin + 2 + int.from_bytes(whole[begin + 2 : begin + 4], "big")
+            cuts = random.integers(data, max(end, data + 1), 2)
+            files += [whole[:cut].rstrip(b"\xff") + b"\xff\xd9" for cut in cuts]
+    assert count_disagreements(files) == (0, 0)
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_any_marker_may_stand_where_the_end_should_be(progressive: bool) -> None:
+    whole = jpeg(picture(np.random.default_rng(6), 24, 33), quality=80, progressive=progressive)
+    assert whole[-2:] == b"\xff\xd9"
+    ends = [b"\xff%c" % marker for marker in range(256)]
+    behind = [b"", b"\xff\xd9", b"\x00\x02", b"\x00\x02\xff\xd9", b"\x00\x0b\x08\x00\x18\x00"]
+    files = [whole[:-2] + end + more for end in ends for more in behind]
+    assert count_disagreements(files) == (0, 0)
 
 
 def test_bytes_before_between_and_after_are_judged_like_pillow() -> None:

@@ -247,6 +247,8 @@ def test_the_printed_line_is_keras(
         {"class_mode": "binary"},
         {"class_mode": "binary", "classes": ["red", "blue", "green"]},
         {"class_mode": "categorical", "y_col": "number"},
+        *({"class_mode": mode, "y_col": ["class"]} for mode in ("categorical", "sparse", "binary")),
+        {"x_col": ["filename"]},
         {"weight_col": "class"},
         {"weight_col": "missing"},
         {"color_mode": "bgr"},

@@ -257,6 +257,41 @@ assert last["resident"] < first["resident"] + 4096, (first, last)
 
 
 @NEEDS_PROC
+@pytest.mark.parametrize(
+    "make",
+    [
+        "owner.it = flow(owner.prepare)",
+        "owner.it = flow(lambda image: owner.it and image)",
+        "owner.it = flow(lambda image: image)\n    owner.it.image_data_generator.it = owner.it",
+    ],
+)
+def test_a_function_that_leads_back_to_its_iterator_keeps_no_threads(
+    class_folders: Path, make: str
+) -> None:
+    told = succeeds(
+        class_folders,
+        f"""
+class Owner:
+    it = None
+    def prepare(self, image):
+        return image
+def use():
+    owner = Owner()
+    {make}
+    owner.batch = owner.it.next()
+use()
+gc.collect()
+first = resources()
+for _ in range(30):
+    use()
+gc.collect()
+last = resources()
+print(last["threads"] - first["threads"])
+""",
+    )
+    assert int(told) <= 1  # one that ends stays in the list for a moment
+
+
 def test_iterators_in_reference_cycles_end_with_the_collector(class_folders: Path) -> None:
     def cycle() -> None:
         batches = _flow(class_folders, num_threads=3)

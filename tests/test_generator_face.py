@@ -114,6 +114,20 @@ def test_unknown_parameters_are_refused() -> None:
         ImageDataGenerator(rotate=1)  # type: ignore[call-arg]
 
 
+def test_a_wrong_argument_of_a_method_is_refused_in_keras_words(keras_image: ModuleType) -> None:
+    calls: list[Any] = [
+        lambda generator: generator.flow(np.zeros((2, 4, 4, 3)), foo=3),
+        lambda generator: generator.flow_from_directory("data", workers=3),
+        lambda generator: generator.flow_from_dataframe(),
+    ]
+    for call in calls:
+        with pytest.raises(TypeError) as theirs:
+            call(keras_image.ImageDataGenerator())
+        with pytest.raises(TypeError) as ours:
+            call(ImageDataGenerator())
+        assert str(ours.value) == str(theirs.value)
+
+
 def _parameters(function: Any) -> list[tuple[str, Any]]:
     return [
         (parameter.name, parameter.default)

@@ -277,6 +277,10 @@ def test_a_copy_starts_at_the_beginning(
         assert type(other) is DirectoryIterator
         assert other.total_batches_seen == 0
         assert_same_batch(other.next(), first)
+    batches.batch_size, batches.target_size, batches.seed = 3, (5, 6), 9
+    other = pickle.loads(pickle.dumps(batches))
+    assert other.next()[0].shape == (3, 5, 6, 3)
+    assert other.seed == 9
     assert capsys.readouterr().out == ""
 
 

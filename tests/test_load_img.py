@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from pyloader import ImageError, load_img
+from pyloader import ImageDataGenerator, ImageError, load_img
 from pyloader.errors import attach_path
 
 
@@ -80,6 +81,30 @@ def test_deep_grayscale_keeps_its_values(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("keras_image")
+def test_deep_grayscale_keeps_32_bits(tmp_path: Path) -> None:
+    pil_image = pytest.importorskip("PIL.Image")
+    values = np.array([[2**31 - 1, 2**24 + 1, 7], [-(2**31), -3, 2**30 + 1]], np.int32)
+    pil_image.fromarray(values).save(tmp_path / "deep.tif")
+    image = load_img(tmp_path / "deep.tif", "grayscale")
+    assert image.dtype == np.int32
+    np.testing.assert_array_equal(image[..., 0], values)
+    larger = load_img(tmp_path / "deep.tif", "grayscale", (4, 6))
+    np.testing.assert_array_equal(larger[..., 0], values.repeat(2, axis=0).repeat(2, axis=1))
+
+
+def test_an_interpolation_without_a_size_does_not_matter(jpeg: Path) -> None:
+    np.testing.assert_array_equal(load_img(jpeg, interpolation="none"), load_img(jpeg))
+
+
+def test_a_path_with_a_null_byte_names_no_other_file(jpeg: Path) -> None:
+    with pytest.raises(ValueError, match="null byte"):
+        load_img(f"{jpeg}\0")
+    table = pd.DataFrame({"filename": [str(jpeg), f"{jpeg}\0x"], "class": ["a", "b"]})
+    it = ImageDataGenerator().flow_from_dataframe(table, validate_filenames=False, verbose=False)
+    with pytest.raises(ValueError, match="null byte"):
+        next(it)
+
+
 def test_texts_of_refusals_are_keras(jpeg: Path) -> None:
     keras_load_img = importlib.import_module("keras.utils").load_img
     for source, options in (

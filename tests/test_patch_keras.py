@@ -99,12 +99,13 @@ def test_every_place_has_our_classes(place: str) -> None:
     module = importlib.import_module(place)
     assert module.ImageDataGenerator is ImageDataGenerator
     assert module.DirectoryIterator is DirectoryIterator
+    assert isinstance(ImageDataGenerator().flow(np.zeros((2, 4, 4, 3))), module.Iterator)
 
 
 @pytest.mark.usefixtures("patched")
 def test_helpers_come_back_as_keras_own(keras_image: ModuleType) -> None:
     place = keras.preprocessing.image
-    for name in ("random_rotation", "apply_affine_transform", "Iterator"):
+    for name in ("random_rotation", "apply_affine_transform"):
         assert getattr(place, name) is getattr(keras_image, name)
     assert place.load_img.__module__.startswith("keras.")
 
@@ -199,7 +200,7 @@ def test_a_model_has_the_old_methods_only_while_patched(model: Any) -> None:
 
 
 @pytest.mark.usefixtures("patched")
-@pytest.mark.parametrize("steps", [2, 6, 9, 4.5, None])
+@pytest.mark.parametrize("steps", [2, 6, 9, 4.5, None, 0])
 def test_epochs_have_the_steps_they_were_told(
     model: Any, iterator: DirectoryIterator, steps: float | None
 ) -> None:
@@ -209,7 +210,7 @@ def test_epochs_have_the_steps_they_were_told(
         model.fit_generator(
             iterator, steps_per_epoch=steps, epochs=3, verbose=0, callbacks=[recorder]
         )
-    assert recorder.steps == [{4.5: 5, None: 6}.get(steps, steps)] * 3
+    assert recorder.steps == [{4.5: 5, None: 6, 0: 6}.get(steps, steps)] * 3
     assert [str(warning.message) for warning in caught] == [
         "`Model.fit_generator` is deprecated and will be removed in a future version. "
         "Please use `Model.fit`, which supports generators."
@@ -259,21 +260,26 @@ def test_every_old_argument_is_understood(model: Any, iterator: DirectoryIterato
     )
     assert len(scores) == 2
     model.fit_generator(iterator, 1, 1, 0, None, next(iterator), 1)
+    once = model.evaluate_generator(iterator, steps=0)  # no steps are one pass
+    assert once == pytest.approx(model.evaluate_generator(iterator))
+    model.fit_generator(iterator, 1, verbose=0, validation_data=iterator, validation_steps=0)
 
 
 @pytest.mark.usefixtures("patched")
 @pytest.mark.filterwarnings("ignore:`Model")
 def test_predictions_are_in_the_order_of_the_files(model: Any, class_folders: Path) -> None:
     flow = {"target_size": (8, 8), "batch_size": 4, "verbose": False, "shuffle": False}
-    inputs = ImageDataGenerator().flow_from_directory(class_folders, class_mode=None, **flow)
+    generator = ImageDataGenerator(rescale=1 / 255)
+    inputs = generator.flow_from_directory(class_folders, class_mode=None, **flow)
     next(inputs)  # a pass begun does not matter
     images = np.concatenate([inputs[place] for place in range(6)])
     expected = model.predict(images, verbose=0)
-    np.testing.assert_allclose(model.predict_generator(inputs), expected, rtol=1e-5)
+    for steps in (None, 0):
+        np.testing.assert_allclose(model.predict_generator(inputs, steps), expected, rtol=1e-5)
     np.testing.assert_allclose(model.predict_generator(inputs, 3), expected[:12], rtol=1e-5)
     twice = model.predict_generator(inputs, steps=12, workers=3)
     np.testing.assert_allclose(twice, np.concatenate([expected, expected]), rtol=1e-5)
-    with_labels = ImageDataGenerator().flow_from_directory(class_folders, **flow)
+    with_labels = generator.flow_from_directory(class_folders, **flow)
     np.testing.assert_allclose(model.predict_generator(with_labels), expected, rtol=1e-5)
 
 

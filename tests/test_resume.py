@@ -222,6 +222,50 @@ def test_what_is_no_state_is_refused(class_folders: Path, nonsense: Any) -> None
     assert_same_batch(next(iterator), next(expected))
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"order": "aaaa"},
+        {"order": None},
+        {"next": -5},
+        {"next": 10**30},
+        {"next": 1.5},
+        {"seen": -5},
+        {"seen": 10**30},
+        {"seen": "many"},
+        {"stream": 7},
+    ],
+    ids=str,
+)
+def test_a_damaged_state_is_refused(class_folders: Path, damage: dict[str, Any]) -> None:
+    options = {"target_size": (8, 8), "batch_size": 4, "seed": 6, "verbose": False}
+    it = ImageDataGenerator().flow_from_directory(class_folders, **options)
+    next(it)
+    expected = it.state_dict()
+    with pytest.raises(ValueError, match="state"):
+        it.load_state_dict({**expected, **damage})
+    assert it.state_dict() == expected
+
+
+def test_a_loop_over_a_dataset_goes_on_where_it_was_loaded(class_folders: Path) -> None:
+    def make() -> Any:
+        return image_dataset_from_directory(
+            class_folders, image_size=(8, 8), batch_size=4, seed=3, verbose=False
+        )
+
+    first, second = make(), make()
+    whole = [images for images, _ in first]
+    first = make()
+    for _, _batch in zip(range(2), first, strict=False):
+        pass
+    second.load_state_dict(first.state_dict())
+    rest = [images for images, _ in second]
+    assert len(rest) == len(whole) - 2
+    for images, expected in zip(rest, whole[2:], strict=True):
+        np.testing.assert_array_equal(images, expected)
+    assert len(list(second)) == len(whole)
+
+
 def test_arrays_tables_datasets_and_pairs_resume_too(class_folders: Path) -> None:
     pandas = pytest.importorskip("pandas")
     images = np.random.RandomState(1).uniform(0, 255, (11, 8, 8, 3))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 from types import ModuleType
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from conftest import photo
 from numpy.typing import NDArray
 
-from pyloader import ImageDataGenerator
+from pyloader import ImageDataGenerator, late_imports
 from pyloader.drawing import Drawing, ranges_of
 from pyloader.order import Cursor
 from pyloader.transforms import COLUMNS, apply_row, table_of, transform_rows
@@ -323,6 +324,24 @@ def test_refusals_are_keras(keras_image: ModuleType) -> None:
         assert str(ours.value) == str(theirs.value)
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "int32", "float64", "float16", "float32"])
+@pytest.mark.parametrize("intensity", [0, 50, -20, 300, True, 12.5, 0.0])
+def test_values_are_shifted_in_keras_dtype(
+    keras_image: ModuleType, dtype: str, intensity: float
+) -> None:
+    image = np.array([[[0], [100]], [[250], [7]]]).astype(dtype)
+    parameters = {"channel_shift_intensity": intensity, "flip_vertical": 1}
+    try:
+        theirs = keras_image.ImageDataGenerator().apply_transform(image, parameters)
+    except OverflowError as error:  # from NumPy 2 on
+        with pytest.raises(OverflowError, match=f"^{re.escape(str(error))}$"):
+            ImageDataGenerator().apply_transform(image, parameters)
+        return
+    ours = ImageDataGenerator().apply_transform(image, parameters)
+    assert ours.dtype == theirs.dtype
+    np.testing.assert_array_equal(ours, theirs)
+
+
 def test_an_unknown_fill_mode_fails_at_the_first_warp() -> None:
     generator = ImageDataGenerator(fill_mode="foo", rotation_range=5)
     with pytest.raises(RuntimeError, match="boundary mode not supported"):
@@ -332,7 +351,8 @@ def test_an_unknown_fill_mode_fails_at_the_first_warp() -> None:
 def test_without_scipy_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
-    monkeypatch.setitem(sys.modules, "scipy", None)
+    monkeypatch.setitem(sys.modules, "scipy.ndimage", None)
+    monkeypatch.setattr(late_imports, "_imported", {})
     generator = ImageDataGenerator(interpolation_order=3)
     with pytest.raises(ImportError, match="pip install scipy"):
         generator.apply_transform(np.zeros((4, 4, 3), np.float32), {"theta": 5})

@@ -49,10 +49,16 @@ class WithoutGil {
   PyThreadState* const state_;
 };
 
+// Gives a thread that Python does not know a state of its own, which stays until the thread ends.
+//
+// Note [thread states]: PyGILState_Ensure would make one for each call. CPython 3.11 takes a lock
+// for that without the GIL, and hangs in the child of a fork that another thread makes meanwhile.
+void keep_thread_state();
+
 // Holds the GIL while it lives; any thread may make it, with or without the GIL.
 class WithGil {
  public:
-  WithGil() : state_(run_python([] { return PyGILState_Ensure(); })) {}
+  WithGil() : state_(ensure()) {}
   ~WithGil() {
     run_python([this] { PyGILState_Release(state_); });
   }
@@ -60,6 +66,11 @@ class WithGil {
   WithGil& operator=(const WithGil&) = delete;
 
  private:
+  static PyGILState_STATE ensure() {
+    keep_thread_state();
+    return run_python([] { return PyGILState_Ensure(); });
+  }
+
   const PyGILState_STATE state_;
 };
 

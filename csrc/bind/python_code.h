@@ -14,6 +14,8 @@ class PythonCode final : public ForeignCode {
   PythonCode(py::object hooks, py::dtype dtype, const SampleLayout& layout);
   ~PythonCode() override;
 
+  PyObject* hooks() const { return hooks_.ptr(); }  // borrowed
+
   Status decode_other(std::span<const uint8_t> content, uint8_t* destination,
                       const double* transform, OtherImage& image) override;
   uint64_t memory_needed(std::span<const uint8_t> beginning, uint64_t size) override;

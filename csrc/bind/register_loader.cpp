@@ -23,8 +23,9 @@ constexpr std::chrono::milliseconds kSignalInterval{50};
 
 class Loader {
  public:
-  Loader(PoolConfig config, std::shared_ptr<ForeignCode> foreign, py::dtype dtype)
-      : pool_(std::make_shared<Pool>(std::move(config), std::move(foreign))),
+  Loader(PoolConfig config, std::shared_ptr<PythonCode> python, py::dtype dtype)
+      : hooks_(python->hooks()),
+        pool_(std::make_shared<Pool>(std::move(config), std::move(python))),
         dtype_(std::move(dtype)),
         owner_(process_id()) {}
 
@@ -107,6 +108,9 @@ class Loader {
     pool_->close();
   }
 
+  // Borrowed from the pool, for the garbage collector.
+  PyObject* hooks() const { return hooks_; }
+
   bool closed() const { return pool_->closed(); }
   int files_wanted() const { return pool_->files_wanted(); }
 
@@ -140,10 +144,25 @@ class Loader {
     return indices;
   }
 
+  PyObject* const hooks_;
   std::shared_ptr<Pool> pool_;
   py::dtype dtype_;
   const int owner_;
 };
+
+// The user's function may lead back to the iterator that owns the loader: the garbage collector
+// must see the way, or the cycle and its threads stay for good. Whatever else is on the cycle
+// breaks it.
+void let_collector_in(PyHeapTypeObject* heap_type) {
+  PyTypeObject& type = heap_type->ht_type;
+  type.tp_flags |= Py_TPFLAGS_HAVE_GC;
+  type.tp_traverse = [](PyObject* self, visitproc visit, void* arg) {
+    Py_VISIT(Py_TYPE(self));
+    auto held = reinterpret_cast<py::detail::instance*>(self)->get_value_and_holder();
+    if (held.holder_constructed()) Py_VISIT(held.value_ptr<Loader>()->hooks());
+    return 0;
+  };
+}
 
 FloatTarget target_of(const py::dtype& dtype) {
   if (dtype.equal(py::dtype::of<double>())) return FloatTarget::kFloat64;
@@ -179,11 +198,17 @@ std::vector<double> take_statistics(const py::object& object, const SampleLayout
   return {values.data(), values.data() + values.size()};
 }
 
-// Paths as the file system knows them, from an iterator over bytes that may run Python code.
+// Paths as the file system knows them, from an iterator over bytes that may run Python code. A null
+// byte would end a path early, and name another file.
 void take_paths(const py::iterator& iterator, PathTable& paths) {
   const auto next = [&iterator] { return PyIter_Next(iterator.ptr()); };
   while (const auto path = py::reinterpret_steal<py::object>(run_python(next))) {
-    paths.add(py::cast<std::string_view>(path));
+    const auto text = py::cast<std::string_view>(path);
+    if (text.find('\0') != std::string_view::npos) {
+      throw py::value_error("a path has no null bytes. Received: " +
+                            py::repr(path).cast<std::string>());
+    }
+    paths.add(text);
   }
   if (PyErr_Occurred() != nullptr) throw py::error_already_set();
 }
@@ -261,14 +286,14 @@ std::unique_ptr<Loader> make_loader(
     config.cache = cache->open(cache_format(spec));
     config.cache_base = cache_base;
   }
-  auto foreign = std::make_shared<PythonCode>(std::move(hooks), dtype, spec.layout);
-  return std::make_unique<Loader>(std::move(config), std::move(foreign), dtype);
+  auto python = std::make_shared<PythonCode>(std::move(hooks), dtype, spec.layout);
+  return std::make_unique<Loader>(std::move(config), std::move(python), dtype);
 }
 
 }  // namespace
 
 void register_loader(py::module_& module) {
-  py::class_<Loader>(module, "Loader")
+  py::class_<Loader>(module, "Loader", py::custom_type_setup(let_collector_in))
       .def(py::init(&make_loader), py::arg("paths"), py::arg("hooks"), py::kw_only(),
            py::arg("height"), py::arg("width"), py::arg("color_mode"), py::arg("interpolation"),
            py::arg("keep_aspect_ratio"), py::arg("channels_first"), py::arg("store_table"),

@@ -1,6 +1,7 @@
 #include "jpeg/decoder.h"
 
 #include <new>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -8,6 +9,8 @@
 #include "jpeg/libjpeg.h"
 #include "jpeg/memory_needed.h"
 #include "jpeg/plane_reader.h"
+#include "jpeg/smoothing.h"
+#include "jpeg/verdicts.h"
 
 #if !defined(LIBJPEG_TURBO_VERSION)
 #error "pyloader needs libjpeg-turbo; this jpeglib.h is another libjpeg"
@@ -17,19 +20,6 @@ namespace pyloader {
 namespace {
 
 constexpr int kBandRows = 16;
-
-Status truncated(const ByteSource& source) {
-  if (Status status = source.status(); !status.ok()) return status;
-  return {StatusCode::kBadImage, "the file is truncated"};
-}
-
-Status damaged(const LibjpegErrors& errors, const ImageLimits& limits) {
-  if (errors.too_many_scans) {
-    return {StatusCode::kTooLarge,
-            "it has more than " + std::to_string(limits.scans) + " scans, the limit (max_scans)"};
-  }
-  return {StatusCode::kBadImage, std::string("damaged JPEG data: ") + errors.message};
-}
 
 // What the planes' memory depends on.
 struct Frame {
@@ -73,10 +63,16 @@ struct JpegDecoder::State {
   std::vector<uint8_t*> scanline_rows;
   std::vector<const uint8_t*> rows;
 
+  // Note [smoothing]: tried for this file, and what came of it.
+  bool smoothing_done = false;
+  std::vector<uint8_t> smoothed;
+  std::optional<MemorySource> smoothed_bytes;
+
   Status read_header(ByteSource& bytes, JpegHeader& header);
   Status choose_output(const ByteSource& bytes, JpegHeader& header);
   Status start();
   Status start_libjpeg();
+  Status restart_smoothed(const SentCoefficients& sent);
   Status hand_over();
   void restart_planes();
   Status read_group(bool samples);
@@ -90,11 +86,6 @@ bool looks_like_jpeg(std::span<const uint8_t> content) {
   return content.size() >= 3 && content[0] == 0xFF && content[1] == 0xD8 && content[2] == 0xFF;
 }
 
-#define PYLOADER_QUOTE(x) #x
-#define PYLOADER_STRING(x) PYLOADER_QUOTE(x)
-const char* libjpeg_turbo_version() { return PYLOADER_STRING(LIBJPEG_TURBO_VERSION); }
-const void* libjpeg_turbo_code() { return reinterpret_cast<const void*>(&jpeg_std_error); }
-
 JpegDecoder::JpegDecoder(SimdLevel level, EntropyDecoder entropy)
     : state_(std::make_unique<State>(level, entropy)) {}
 
@@ -103,7 +94,9 @@ JpegDecoder::~JpegDecoder() { close(); }
 void JpegDecoder::close() {
   State& s = *state_;
   if (s.created) jpeg_destroy_decompress(&s.info);
-  s.created = s.started = s.use_scan = false;
+  s.created = s.started = s.use_scan = s.smoothing_done = false;
+  s.smoothed_bytes.reset();
+  s.smoothed = {};
   s.planes.trim();
   s.scanlines.shrink_to(kKeptScratch);
 }
@@ -214,7 +207,31 @@ Status JpegDecoder::State::start_libjpeg() {
   if (!guarded(errors, step)) return damaged(errors, limits);
   if (!enough) return truncated(*source.bytes);
   started = true;
+  SentCoefficients sent;
+  if (!smoothing_done && smooths_like_old_libjpeg(info, errors, sent)) {
+    return restart_smoothed(sent);
+  }
   return {};
+}
+
+// From a file made anew, or where there is none, from the old one and as it is smoothed here.
+Status JpegDecoder::State::restart_smoothed(const SentCoefficients& sent) {
+  smoothing_done = true;
+  jpeg_destroy_decompress(&info);
+  created = started = false;
+  ByteSource* bytes = source.bytes;
+  if (smooth_anew(*bytes, sent, smoothed)) {
+    bytes = &smoothed_bytes.emplace(smoothed);
+  } else if (!bytes->rewind()) {
+    return not_read_again(*bytes);
+  }
+  const Frame before = frame;
+  JpegHeader header;
+  if (Status status = read_header(*bytes, header); !status.ok()) return status;
+  if (Status status = choose_output(*bytes, header); !status.ok()) return status;
+  if (!(frame == before)) return {StatusCode::kReadFailed, "it changed while it was read"};
+  if (use_planes) planes.begin(info);
+  return start_libjpeg();
 }
 
 // Note [handing over]: what our own decoder refuses, libjpeg decodes from the file's beginning, up
@@ -228,10 +245,7 @@ Status JpegDecoder::State::hand_over() {
   use_scan = false;
   jpeg_destroy_decompress(&info);
   created = started = false;
-  if (!bytes.rewind()) {
-    if (Status status = bytes.status(); !status.ok()) return status;
-    return {StatusCode::kReadFailed, "it could not be read a second time"};
-  }
+  if (!bytes.rewind()) return not_read_again(bytes);
   const Frame before = frame;
   JpegHeader header;
   if (Status status = read_header(bytes, header); !status.ok()) return status;
@@ -374,6 +388,9 @@ Status JpegDecoder::finish() {
   end_at_block(s.source);
   auto step = [&] { (void)jpeg_finish_decompress(&s.info); };
   if (!guarded(s.errors, step)) return damaged(s.errors, s.limits);
+  // Newer libjpegs, Pillow's too, refuse a second frame by its marker; older ones read its header
+  // first, and wait for what is missing of it.
+  if (begins_frame(s.info.unread_marker)) return {StatusCode::kBadImage, "it has a second frame"};
   return {};
 }
 

@@ -1,5 +1,7 @@
 #include "jpeg/libjpeg.h"
 
+#include "jpeg/decoder.h"
+
 #include <jerror.h>
 
 #include <algorithm>
@@ -13,9 +15,17 @@ void on_error(j_common_ptr info) {
   std::longjmp(errors->wall, 1);
 }
 
-// libjpeg passes over the marker TEM, and tells; Pillow refuses a header that has it.
+// libjpeg passes over the marker TEM, and tells; Pillow refuses a header that has it. And it tells
+// of data that ends early.
 void on_message(j_common_ptr info, int) {
   jpeg_error_mgr& about = *info->err;
+  if (about.msg_code == JWRN_HIT_MARKER && info->is_decompressor != FALSE) {
+    const auto* reader = reinterpret_cast<j_decompress_ptr>(info);
+    auto* errors = reinterpret_cast<LibjpegErrors*>(info->err);
+    errors->cut_scan = reader->input_scan_number;
+    errors->cut_row = static_cast<int>(reader->input_iMCU_row);
+    return;
+  }
   constexpr int kTem = 0x01;
   if (about.msg_code != JTRC_PARMLESS_MARKER || about.msg_parm.i[0] != kTem) return;
   if (reinterpret_cast<j_decompress_ptr>(info)->input_scan_number > 0) return;
@@ -71,12 +81,18 @@ void skip_source(j_decompress_ptr info, long count) {
 
 }  // namespace
 
+#define PYLOADER_QUOTE(x) #x
+#define PYLOADER_STRING(x) PYLOADER_QUOTE(x)
+const char* libjpeg_turbo_version() { return PYLOADER_STRING(LIBJPEG_TURBO_VERSION); }
+const void* libjpeg_turbo_code() { return reinterpret_cast<const void*>(&jpeg_std_error); }
+
 jpeg_error_mgr* init_errors(LibjpegErrors& errors) {
   jpeg_std_error(&errors.manager);
   errors.manager.error_exit = on_error;
   errors.manager.emit_message = on_message;
   errors.message[0] = '\0';
   errors.too_many_scans = false;
+  errors.cut_scan = errors.cut_row = 0;
   return &errors.manager;
 }
 

@@ -23,6 +23,10 @@ struct LibjpegErrors {
   std::jmp_buf wall;
   char message[JMSG_LENGTH_MAX];
   bool too_many_scans;
+  // Where the data of a scan ended early, if it did, the last time: the scan, counted from 1, and
+  // the row of MCUs.
+  int cut_scan;
+  int cut_row;
 };
 
 // Counts scans while libjpeg reads them.

@@ -56,8 +56,15 @@ class DeepImage:
         Raises:
             ValueError: The interpolation is none of the six.
         """
+        resized = self.resized(height, width, interpolation, keep_aspect_ratio)
+        return resized.astype(np.float32)[:, :, None]
+
+    def resized(
+        self, height: int, width: int, interpolation: str, keep_aspect_ratio: bool
+    ) -> NDArray[Any]:
+        """As `resize`, (height, width) in the pixels' dtype: float32 does not hold all int32."""
         if (self.height, self.width) == (height, width):
-            return self.values
+            return self.pixels
         if interpolation != "nearest" and interpolation not in _FILTERS:
             raise ValueError(
                 f"interpolation must be one of nearest, {', '.join(_FILTERS)}; "
@@ -69,15 +76,12 @@ class DeepImage:
             cut_width = min(self.width, self.height * width // height)
         top, left = (self.height - cut_height) // 2, (self.width - cut_width) // 2
         if (cut_height, cut_width) == (height, width):
-            resized = self.pixels[top : top + height, left : left + width]
-        else:
-            rows = (np.float32(top), np.float32(top + cut_height))
-            columns = (np.float32(left), np.float32(left + cut_width))
-            if interpolation == "nearest":
-                resized = self._pick(height, width, rows, columns)
-            else:
-                resized = self._filter(height, width, rows, columns, interpolation)
-        return resized.astype(np.float32)[:, :, None]
+            return self.pixels[top : top + height, left : left + width]
+        rows = (np.float32(top), np.float32(top + cut_height))
+        columns = (np.float32(left), np.float32(left + cut_width))
+        if interpolation == "nearest":
+            return self._pick(height, width, rows, columns)
+        return self._filter(height, width, rows, columns, interpolation)
 
     def _pick(self, height: int, width: int, rows: Interval, columns: Interval) -> NDArray[Any]:
         """Nearest neighbour. Pillow steps through mode I and multiplies for mode I;16."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pyloader.late_imports import late_import
 
 
 class _Quiet:
@@ -20,14 +23,24 @@ class _Quiet:
         self._lock = threading.Lock()
         self._visitors = 0
         self._level = 0
+        self._level_is_known = False
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._leave_to_parent)
+
+    def _leave_to_parent(self) -> None:
+        """In a child of a fork: the visitors and who holds the lock are not there."""
+        self._lock = threading.Lock()
+        self._level_is_known = self._visitors > 0  # and OpenCV is silent already
+        self._visitors = 0
 
     def __enter__(self) -> None:
-        import cv2
-
-        logging = cv2.utils.logging
+        logging = late_import("cv2").utils.logging
         with self._lock:
             if self._visitors == 0:
-                self._level = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+                level = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+                if not self._level_is_known:
+                    self._level = level
+                self._level_is_known = False
             self._visitors += 1
 
     def __exit__(
@@ -36,12 +49,10 @@ class _Quiet:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        import cv2
-
         with self._lock:
             self._visitors -= 1
             if self._visitors == 0:
-                cv2.utils.logging.setLogLevel(self._level)
+                late_import("cv2").utils.logging.setLogLevel(self._level)
 
 
 _quiet = _Quiet()
@@ -57,8 +68,7 @@ def read(content: bytes) -> NDArray[Any] | None:
         (H, W) or (H, W, C), colour in the order blue, green, red, alpha; None when OpenCV cannot
         read it. Nothing is printed, except by libpng about damaged data.
     """
-    import cv2
-
+    cv2 = late_import("cv2")
     with _quiet:
         try:
             image: NDArray[Any] | None = cv2.imdecode(
@@ -79,8 +89,7 @@ def recolor(image: NDArray[np.uint8], conversion: str) -> NDArray[np.uint8]:
     Returns:
         (H, W, C), C-contiguous.
     """
-    import cv2
-
+    cv2 = late_import("cv2")
     code: int = getattr(cv2, f"COLOR_{conversion}")
     return np.asarray(cv2.cvtColor(np.ascontiguousarray(image), code), np.uint8)
 

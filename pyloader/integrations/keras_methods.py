@@ -41,13 +41,13 @@ def fit_generator(
         self: The model.
         generator: A pyloader iterator, Sequence, PyDataset or generator of (inputs, targets) or
             (inputs, targets, sample_weights).
-        steps_per_epoch: Batches of an epoch, fractions rounded up; None (default): the length of
-            a pass.
+        steps_per_epoch: Batches of an epoch, fractions rounded up; None (default) or 0: the
+            length of a pass.
         epochs: The number of the last epoch. Default 1.
         verbose: 0, 1 (default), 2 or "auto", as for `fit`.
         callbacks: As for `fit`.
         validation_data: What `generator` may be, or a tuple of arrays; None (default): none.
-        validation_steps: Batches of a validation; None (default): the length of a pass. A
+        validation_steps: Batches of a validation; None (default) or 0: the length of a pass. A
             validation begins with a new pass; a generator goes on.
         validation_freq: As for `fit`.
         class_weight: Weights by class index, as for `fit`.
@@ -107,7 +107,7 @@ def evaluate_generator(
     Args:
         self: The model.
         generator: As for `fit_generator`.
-        steps: Batches; more than a pass has begin another one. None (default): one pass.
+        steps: Batches; more than a pass has begin another one. None (default) or 0: a pass.
         callbacks: As for `evaluate`.
         max_queue_size: Without effect, as for `fit_generator`, and so are the next two.
         workers: See `max_queue_size`.
@@ -144,7 +144,7 @@ def predict_generator(
     Args:
         self: The model.
         generator: As for `fit_generator`; or its batches are inputs alone. Targets are ignored.
-        steps: Batches; more than a pass has begin another one. None (default): one pass.
+        steps: Batches; more than a pass has begin another one. None (default) or 0: a pass.
         callbacks: As for `predict`.
         max_queue_size: Without effect, as for `fit_generator`, and so are the next two.
         workers: See `max_queue_size`.
@@ -186,11 +186,11 @@ def _warn(old: str, new: str) -> None:
 
 def _steps(steps: float | None, source: Any, name: str) -> int:
     """The number of batches; scripts divide the samples by the batch size and pass the fraction."""
-    if steps is not None:
+    if steps:
         return math.ceil(steps)
     if is_sequence(source):
         return len(source)
     raise ValueError(
-        f"`{name}=None` is only valid for a generator based on the `keras.utils.Sequence` class. "
-        f"Please specify `{name}` or use the `keras.utils.Sequence` class."
+        f"`{name}={steps}` is only valid for a generator based on the `keras.utils.Sequence` "
+        f"class. Please specify `{name}` or use the `keras.utils.Sequence` class."
     )

@@ -15,11 +15,17 @@ from pyloader.integrations.keras_methods import METHODS
 
 __all__ = ["patch_keras", "unpatch_keras"]
 
-_REPLACED = ("ImageDataGenerator", "DirectoryIterator", "DataFrameIterator", "NumpyArrayIterator")
+_REPLACED = {
+    "ImageDataGenerator": "pyloader",
+    "DirectoryIterator": "pyloader",
+    "DataFrameIterator": "pyloader",
+    "NumpyArrayIterator": "pyloader",
+    "Iterator": "pyloader.iterators",
+}
+"""Names of Keras, and where our classes of these names are."""
 
 # What Keras 2 had beside them; Keras 3 keeps its own versions in its legacy module.
 _BROUGHT_BACK = (
-    "Iterator",
     "apply_affine_transform",
     "apply_brightness_shift",
     "apply_channel_shift",
@@ -141,13 +147,14 @@ _patch = _Patch()
 def patch_keras() -> None:
     """Puts pyloader behind Keras' import paths, for Kerases imported before or from now on.
 
-    `ImageDataGenerator` and the iterators that its methods return become pyloader's in
-    `keras.preprocessing.image`, where Keras 3 has dropped them, and in all other places that
-    scripts know: `tensorflow.keras.preprocessing.image`, `keras.src.legacy.preprocessing.image`,
-    `keras.legacy.preprocessing.image`, `tf_keras.preprocessing.image`,
-    `keras_preprocessing.image`. Helper functions such as `random_rotation` come back to
-    `keras.preprocessing.image` as Keras' own. Models of Keras 3 get `fit_generator`,
-    `evaluate_generator` and `predict_generator` back; models that have them keep theirs.
+    `ImageDataGenerator`, the iterators that its methods return and their base `Iterator` become
+    pyloader's in `keras.preprocessing.image`, where Keras 3 has dropped them, and in all other
+    places that scripts know: `tensorflow.keras.preprocessing.image`,
+    `keras.src.legacy.preprocessing.image`, `keras.legacy.preprocessing.image`,
+    `tf_keras.preprocessing.image`, `keras_preprocessing.image`. Helper functions such as
+    `random_rotation` come back to `keras.preprocessing.image` as Keras' own. Models of Keras 3 get
+    `fit_generator`, `evaluate_generator` and `predict_generator` back; models that have them keep
+    theirs.
 
     Keras is not imported here: the import that finds it later is patched then, so that a script
     can still choose the backend. Where TensorFlow is not installed, `tensorflow.keras` is the
@@ -184,9 +191,8 @@ def _names_in(module_name: str) -> dict[str, Any]:
 
 def _our_classes() -> dict[str, type]:
     """The classes that take the place of Keras', by name."""
-    import pyloader
-
-    classes = {name: getattr(pyloader, name, None) for name in _REPLACED}
+    modules = {name: importlib.import_module(module) for name, module in _REPLACED.items()}
+    classes = {name: getattr(module, name, None) for name, module in modules.items()}
     return {name: found for name, found in classes.items() if found is not None}
 
 

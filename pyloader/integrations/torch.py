@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Generator, Mapping
 from collections.abc import Iterator as AnyIterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from numpy.typing import NDArray
@@ -210,7 +210,7 @@ def as_iterable_dataset(iterator: Any) -> IterableDataset[Any]:
     For code that insists on a DataLoader; `TorchLoader` does the same with less between. A loop
     over the DataLoader is one pass. The iterator's threads load the images, so worker processes
     gain nothing and cost a copy of each batch. One worker works; its passes follow each other in
-    the iterator's order, whether it lives on between them or not.
+    the iterator's order, from where the iterator stands, whether it lives on between them or not.
 
     Args:
         iterator: What `flow`, `flow_from_directory` and the like return. The dataset takes it over.
@@ -237,8 +237,19 @@ class _BatchDataset(IterableDataset[Any]):  # type: ignore[misc]
     def __init__(self, iterator: Any) -> None:
         self._iterator = iterator
         self._loader = TorchLoader(iterator)
-        # A worker's passes are unknown here and to the next worker, so their number is shared.
-        self._passes = torch.zeros((), dtype=torch.int64).share_memory_()
+        # A worker's passes are unknown here and to the next worker, so their number is shared, with
+        # the number of batches seen before the first of them.
+        self._passes = torch.zeros(2, dtype=torch.int64).share_memory_()
+        self._start: _Start | None = None  # in a worker
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For a worker that is spawned: copies of iterators begin at the beginning."""
+        return {**self.__dict__, "_position": self._iterator.state_dict()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        position = state.pop("_position")
+        self.__dict__.update(state)
+        self._iterator.load_state_dict(position)
 
     def __len__(self) -> int:
         return len(self._iterator)
@@ -256,15 +267,35 @@ class _BatchDataset(IterableDataset[Any]):  # type: ignore[misc]
         return self._pass_of_worker()
 
     def _pass_of_worker(self) -> AnyIterator[Any]:
-        """One pass in a worker process, the one after those that workers began before."""
-        if not hasattr(self, "_seen_at_first"):
-            self._seen_at_first = self._iterator.total_batches_seen
-        self._iterator.reset()
-        seen = self._seen_at_first + int(self._passes) * len(self)
-        if self._iterator.total_batches_seen != seen:  # else keep the batches prepared already
-            self._iterator.total_batches_seen = seen
-        self._passes += 1
-        return map(to_torch, self._iterator.epoch())
+        """One pass in a worker process, the one after those that workers began before.
+
+        The first of them is what the iterator, where it stands in the main process, has left of
+        its own.
+        """
+        iterator, passes = self._iterator, self._passes
+        if self._start is None:
+            done, batches = iterator._progress()
+            self._start = _Start(iterator.total_batches_seen, batches - done)
+            if passes[1] != self._start.seen:  # the main process moved it
+                passes[0], passes[1] = 0, self._start.seen
+        number = int(passes[0])
+        passes[0] += 1
+        if number == 0:
+            return map(to_torch, iterator.remaining())
+        iterator.reset()
+        seen = self._start.seen + self._start.left + (number - 1) * len(self)
+        if iterator.total_batches_seen != seen:  # else keep the batches prepared already
+            iterator.total_batches_seen = seen
+        return map(to_torch, iterator.epoch())
+
+
+class _Start(NamedTuple):
+    """Where a worker's copy of the iterator stood at first."""
+
+    seen: int
+    """Batches seen."""
+    left: int
+    """Batches left of the pass."""
 
 
 @dataclass(frozen=True, slots=True)

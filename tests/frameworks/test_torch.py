@@ -275,13 +275,15 @@ sys.path.insert(0, {here!r})
 from test_torch import as_iterable_dataset, make_flow, orders
 
 if __name__ == "__main__":
-    method, persistent = sys.argv[1], sys.argv[2] == "True"
+    method, persistent, done = sys.argv[1], sys.argv[2] == "True", int(sys.argv[3])
     flow = make_flow()
     expected = orders(make_flow(), 3)
-    if method == "fork":
+    if method == "fork" and not done:
         next(flow)  # the threads run already
         flow.reset()
         flow.total_batches_seen = 0
+    for _ in range(done):
+        expected[0] = expected[0][len(next(flow)[1]) :]
     loader = torch.utils.data.DataLoader(
         as_iterable_dataset(flow), batch_size=None, num_workers=1,
         multiprocessing_context=method, persistent_workers=persistent,
@@ -292,21 +294,22 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.parametrize("done", [0, 2])
 @pytest.mark.parametrize("persistent", [False, True])
 @pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_one_worker_delivers_the_passes_of_the_iterator(
-    tmp_path: Path, method: str, persistent: bool
+def test_one_worker_delivers_the_passes_of_the_iterator_from_where_it_stands(
+    tmp_path: Path, method: str, persistent: bool, done: int
 ) -> None:
     script = tmp_path / "workers.py"
     script.write_text(WORKERS.format(here=str(Path(__file__).parent)))
-    done = subprocess.run(
-        [sys.executable, str(script), method, str(persistent)],
+    ran = subprocess.run(
+        [sys.executable, str(script), method, str(persistent), str(done)],
         capture_output=True,
         text=True,
         check=False,
         timeout=120,
     )
-    assert (done.returncode, done.stdout) == (0, "same\n"), done.stderr
+    assert (ran.returncode, ran.stdout) == (0, "same\n"), ran.stderr
 
 
 def test_several_workers_are_refused_with_advice() -> None:

@@ -6,14 +6,14 @@
 //     fuzz_x FILE ...            runs these inputs as they are
 //
 // An input that ends the process is left in a file, whose path is printed.
-#include <unistd.h>
-
-#include <algorithm>
-#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
