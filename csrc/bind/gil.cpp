@@ -1,6 +1,9 @@
 #include "bind/gil.h"
 
+#include "memory/process.h"
+
 #include <chrono>
+#include <mutex>
 #include <thread>
 
 namespace pyloader {
@@ -21,15 +24,22 @@ struct KeptState {
 
 thread_local KeptState kept_state;
 
+// Held while a state is made; see Note [thread states]. The GIL is not waited for meanwhile.
+std::mutex& making() {
+  static std::mutex& mutex = []() -> std::mutex& {
+    auto* made = new std::mutex;  // forks at the end of the process need it, too
+    keep_out_of_forks(*made);
+    return *made;
+  }();
+  return mutex;
+}
+
 }  // namespace
 
 void keep_thread_state() {
   if (PyGILState_GetThisThreadState() != nullptr) return;
-  run_python([] {
-    PyGILState_Ensure();
-    PyEval_SaveThread();
-  });
-  kept_state.is_kept = true;
+  const std::lock_guard lock(making());
+  kept_state.is_kept = PyThreadState_New(PyInterpreterState_Main()) != nullptr;
 }
 
 void sleep_for_ever() {

@@ -51,8 +51,9 @@ class WithoutGil {
 
 // Gives a thread that Python does not know a state of its own, which stays until the thread ends.
 //
-// Note [thread states]: PyGILState_Ensure would make one for each call. CPython 3.11 takes a lock
-// for that without the GIL, and hangs in the child of a fork that another thread makes meanwhile.
+// Note [thread states]: PyGILState_Ensure would make one for each call. CPython takes a lock for
+// that without the GIL, and 3.11 hangs in the child of a fork that another thread makes meanwhile.
+// So each thread makes one only, and no fork comes in between.
 void keep_thread_state();
 
 // Holds the GIL while it lives; any thread may make it, with or without the GIL.

@@ -28,6 +28,16 @@ uint64_t thread_cpu_ns() {
   return static_cast<uint64_t>(used.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(used.tv_nsec);
 }
 
+namespace {
+std::mutex* kept_out = nullptr;
+}  // namespace
+
+void keep_out_of_forks(std::mutex& mutex) {
+  kept_out = &mutex;
+  const auto unlock = [] { kept_out->unlock(); };
+  (void)::pthread_atfork([] { kept_out->lock(); }, unlock, unlock);
+}
+
 void return_free_memory() {
 #if defined(__GLIBC__)
   (void)::malloc_trim(0);

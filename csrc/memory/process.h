@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <mutex>
 #include <string>
 
 namespace pyloader {
@@ -13,6 +14,10 @@ int process_id();
 // Tells the scheduler that the calling thread does bulk work: when it wakes up it does not push
 // aside the thread that runs, such as the consumer who woke it. Its share of the processor stays.
 void become_background_thread();
+
+// Has every fork from now on wait for a mutex, which must live for ever: no child finds it locked.
+// For one mutex of the process.
+void keep_out_of_forks(std::mutex& mutex);
 
 // Has the heap return its free pages to the system, where it knows how to.
 void return_free_memory();
