@@ -104,27 +104,29 @@ $(VENV)/built: $(VENV)/ready $(BUILD_INPUTS)
 	$(PIP) install -e .
 	@touch $@
 
+# What an extra requires, without building pyloader again.
+define INSTALL
+$(BIN)/python tools/extras.py $(1) > $(VENV)/requirements-$(1).txt
+$(PIP) install -r $(VENV)/requirements-$(1).txt
+@touch $@
+endef
+
 $(VENV)/with-bench: $(VENV)/built
-	$(PIP) install -e '.[bench]'
-	@touch $@
+	$(call INSTALL,bench)
 
 $(VENV)/with-test: $(VENV)/built
-	$(PIP) install -e '.[test]'
-	@touch $@
+	$(call INSTALL,test)
 
 # PyTorch first and by its version: an index that has a build without CUDA (2.13.0+cpu) installs that,
 # where another package's wish would bring the newest one and gigabytes with it.
 # tf_keras asks for the tensorflow package, where tensorflow-cpu does.
 $(VENV)/with-frameworks: $(VENV)/with-test
 	$(PIP) install torch==2.13.0
-	$(PIP) install -e '.[test,frameworks]'
 	$(PIP) install --no-deps tf_keras
-	@touch $@
+	$(call INSTALL,frameworks)
 
 $(VENV)/with-docs: $(VENV)/built
-	$(PIP) install -e '.[docs]'
-	@touch $@
+	$(call INSTALL,docs)
 
 $(VENV)/with-dev: $(VENV)/built
-	$(PIP) install -e '.[dev]'
-	@touch $@
+	$(call INSTALL,dev)
