@@ -50,7 +50,8 @@ def run(script: str, data: Path, *options: str) -> tuple[int, str, dict[str, Any
         text=True,
         timeout=60,
         cwd=BENCH.parent,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(TESTS), *python_path])},
+        env=os.environ
+        | {"PYTHONPATH": os.pathsep.join([str(TESTS), str(data.parent), *python_path])},
     )
     assert result.exists(), ran.stderr
     return ran.returncode, ran.stdout, json.loads(result.read_text())
