@@ -79,19 +79,39 @@ def read(content: bytes) -> NDArray[Any] | None:
     return image
 
 
+_CHANNELS: dict[str, tuple[int | None, ...]] = {
+    "BGR2RGB": (2, 1, 0),
+    "BGRA2RGBA": (2, 1, 0, 3),
+    "RGBA2RGB": (0, 1, 2),
+    "RGB2RGBA": (0, 1, 2, None),
+    "GRAY2RGB": (0, 0, 0),
+    "GRAY2RGBA": (0, 0, 0, None),
+}
+"""Where each channel of a result comes from; None: it is 255."""
+
+
 def recolor(image: NDArray[np.uint8], conversion: str) -> NDArray[np.uint8]:
     """Adds, drops or reorders channels, without the GIL.
 
+    By `mixChannels`: `cvtColor` is faster, and keeps a kilobyte for each thread that calls it.
+
     Args:
         image: (H, W) or (H, W, C), any strides.
-        conversion: The end of one of OpenCV's COLOR_ names that copies values only, as "GRAY2RGB".
+        conversion: The end of one of OpenCV's COLOR_ names, as "GRAY2RGB".
 
     Returns:
         (H, W, C), C-contiguous.
     """
-    cv2 = late_import("cv2")
-    code: int = getattr(cv2, f"COLOR_{conversion}")
-    return np.asarray(cv2.cvtColor(np.ascontiguousarray(image), code), np.uint8)
+    sources = _CHANNELS[conversion]
+    result = np.empty((*image.shape[:2], len(sources)), np.uint8)
+    pairs = []
+    for place, source in enumerate(sources):
+        if source is None:
+            result[:, :, place] = 255
+        else:
+            pairs += [source, place]
+    late_import("cv2").mixChannels([np.ascontiguousarray(image)], [result], pairs)
+    return result
 
 
 def swap_red_and_blue(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
