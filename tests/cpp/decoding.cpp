@@ -15,7 +15,19 @@ struct Reference {
   jpeg_decompress_struct info;
   jpeg_error_mgr errors;
   std::jmp_buf wall;
+  bool is_smoothed;
 };
+
+// Whether libjpeg estimates what a progressive file lacks.
+bool lacks_scans(const jpeg_decompress_struct& info) {
+  if (!info.progressive_mode || info.coef_bits == nullptr) return false;
+  for (int c = 0; c < info.num_components; ++c) {
+    for (int i = 1; i < 10; ++i) {
+      if (info.coef_bits[c][i] != 0) return true;
+    }
+  }
+  return false;
+}
 
 void give_up(j_common_ptr info) {
   std::longjmp(static_cast<Reference*>(info->client_data)->wall, 1);
@@ -39,6 +51,7 @@ bool read_reference(Reference& reference, std::span<const uint8_t> content, uint
     info.out_color_space = info.num_components == 3 ? JCS_EXT_RGBA : JCS_CMYK;
   }
   jpeg_start_decompress(&info);
+  reference.is_smoothed = lacks_scans(info);
   const size_t stride = size_t{info.output_width} * static_cast<size_t>(info.output_components);
   if (stride * info.output_height != capacity) return false;
   while (info.output_scanline < info.output_height) {
@@ -87,6 +100,14 @@ std::vector<uint8_t> reference_pixels(std::span<const uint8_t> content, const Jp
   if (!read_reference(reference, content, out.data(), out.size())) out.clear();
   jpeg_destroy_decompress(&reference.info);
   return out;
+}
+
+bool is_as_libjpeg(std::span<const uint8_t> content, const Pixels& pixels) {
+  std::vector<uint8_t> out(pixels.bytes.size());
+  Reference reference = {};
+  const bool done = read_reference(reference, content, out.data(), out.size());
+  jpeg_destroy_decompress(&reference.info);
+  return reference.is_smoothed || (done && out == pixels.bytes);
 }
 
 Pixels decode(JpegDecoder& decoder, ByteSource& source, std::span<const uint8_t> wanted) {

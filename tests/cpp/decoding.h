@@ -31,6 +31,10 @@ Pixels decode(JpegDecoder& decoder, std::span<const uint8_t> content);
 // What libjpeg itself makes of the content, with nothing clever in between; empty on any error.
 std::vector<uint8_t> reference_pixels(std::span<const uint8_t> content, const JpegHeader& header);
 
+// Whether these are libjpeg's own pixels; true for progressive files that lack scans, which only
+// newer ones smooth like Pillow's (see jpeg/smoothing.h).
+bool is_as_libjpeg(std::span<const uint8_t> content, const Pixels& pixels);
+
 struct Planes {
   Status status;
   JpegHeader header;

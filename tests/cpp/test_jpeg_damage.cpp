@@ -20,7 +20,7 @@ void check_verdict(JpegDecoder& decoder, std::span<const uint8_t> content,
     check(!pixels.status.reason().empty(), "no reason: " + name);
     return;
   }
-  check(pixels.bytes == reference_pixels(content, pixels.header), "other pixels: " + name);
+  check(is_as_libjpeg(content, pixels), "other pixels: " + name);
 }
 
 void every_truncation_has_a_verdict() {
