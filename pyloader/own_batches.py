@@ -45,9 +45,7 @@ class OwnBatches(Sharded):
 
     def _source(self) -> Source:
         """The images; the same object as long as nothing changed."""
-        raise NotImplementedError(
-            f"{type(self).__name__} should define `_get_batches_of_transformed_samples`"
-        )
+        raise self._makes_nothing()
 
     def _settings_key(self) -> tuple[Any, ...]:
         """The attributes that decide about batches, as they are now; looked at before each one."""
@@ -55,7 +53,7 @@ class OwnBatches(Sharded):
 
     def _loader_settings(self, num_threads: int, depth: int) -> LoaderSettings:
         """What a loader needs to know, checked; called when the key has changed."""
-        raise NotImplementedError
+        raise self._makes_nothing()
 
     def _drawing(self) -> Drawing:
         """What is drawn for the images of a batch; called when the key has changed."""
@@ -63,7 +61,14 @@ class OwnBatches(Sharded):
 
     def _make_batch(self, images: NDArray[Any] | None, ids: NDArray[np.int64], drawn: Drawn) -> Any:
         """What to hand out for a batch's images; None stands for a batch without samples."""
-        raise NotImplementedError
+        raise self._makes_nothing()
+
+    def _makes_nothing(self) -> NotImplementedError:
+        """For a subclass as Keras' users write it, which has none of the hooks above."""
+        return NotImplementedError(
+            f"{type(self).__name__} has no images of its own to load: it should define "
+            "`_get_batches_of_transformed_samples`, without `super()`, and no `memory_limit`"
+        )
 
     @abstractmethod
     def _open_lookahead(self) -> Lookahead:

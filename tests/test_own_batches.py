@@ -240,6 +240,11 @@ def test_an_iterator_that_does_not_say_how_to_make_batches() -> None:
         next(Iterator(3, 2, True, 1))
 
 
+def test_a_limit_for_an_iterator_that_loads_nothing_is_refused_in_words() -> None:
+    with pytest.raises(NotImplementedError, match=r"Numbers has no images.* no `memory_limit`"):
+        _numbers(Iterator)(memory_limit="1GB")
+
+
 def test_the_index_generator_takes_the_batches_that_next_would_deliver() -> None:
     flows = [ImageDataGenerator().flow(_arrays(), np.arange(23), seed=2) for _ in range(2)]
     for flow in flows:
