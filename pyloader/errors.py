@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["ImageError", "MemoryLimitError", "attach_path"]
+__all__ = ["ImageError", "MemoryLimitError", "attach_path", "passes_batch_over"]
 
 
 class ImageError(OSError):
@@ -39,6 +39,21 @@ class ImageError(OSError):
 
 class MemoryLimitError(MemoryError):
     """What is needed does not fit into the `memory_limit`; the message says who holds it."""
+
+
+def passes_batch_over(error: BaseException) -> bool:
+    """Whether a batch that fails with an error is lost: the next call delivers the next one.
+
+    Not for an interrupt (KeyboardInterrupt, SystemExit), nor where only memory was lacking while
+    the caller holds other batches: the next call delivers the same batch.
+
+    Args:
+        error: What a call of `next()` or `it[i]` fails with.
+
+    Returns:
+        True where the iterator moves on.
+    """
+    return isinstance(error, Exception) and not isinstance(error, MemoryLimitError)
 
 
 def attach_path(error: BaseException, path: str | None) -> None:

@@ -18,7 +18,7 @@ from pyloader.caching import CacheSpec
 from pyloader.cores import usable_cores
 from pyloader.deliveries import Deliveries
 from pyloader.discovery import IMAGE_EXTENSIONS
-from pyloader.errors import ImageError, MemoryLimitError
+from pyloader.errors import ImageError, passes_batch_over
 from pyloader.forecast import Forecast
 from pyloader.integrations.keras_look import KerasLook
 from pyloader.integrations.keras_torch import for_caller
@@ -347,9 +347,9 @@ class Iterator(KerasLook, Passes, OwnBatches):
         requested = time.perf_counter()
         try:
             fetched = lookahead.fetch()
-        except MemoryLimitError:
-            raise  # nothing is wrong with the batch: the next call asks for it again
         except Exception as error:
+            if not passes_batch_over(error):
+                raise
             self._check_open()
             self._cursor = planned.after
             if isinstance(error, ImageError):

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from pyloader.bad_images import BadImage, blame, settle
 from pyloader.custom import as_global_generator
 from pyloader.drawing import NOTHING_DRAWN, Drawing, Drawn
-from pyloader.errors import ImageError
+from pyloader.errors import ImageError, passes_batch_over
 from pyloader.lookahead import Lookahead, PlannedBatch
 from pyloader.sharded import Sharded
 from pyloader.stream import Stream
@@ -161,14 +161,14 @@ class OwnBatches(Sharded):
         try:
             with as_global_generator(random):
                 batch = self._get_batches_of_transformed_samples(ids.copy())
-        except Exception as error:
+        except BaseException as error:
+            if not passes_batch_over(error):
+                self._cursor = before
+                raise
             self._check_open()
             if isinstance(error, ImageError) and self._lookahead is not None:
                 self._own_bad += tuple(blame(error, planned, self._lookahead.source))
             self._bad_images.deliver(planned, self._own_bad)
-            raise
-        except BaseException:  # an interrupt: the same batch comes again
-            self._cursor = before
             raise
         stream = Stream(Twister(random.get_state(legacy=False)))
         self._cursor = self._cursor._replace(stream=stream)  # for the next order, as in Keras

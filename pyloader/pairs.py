@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pyloader import lifecycle
 from pyloader.bad_images import BadImage
-from pyloader.errors import MemoryLimitError
+from pyloader.errors import passes_batch_over
 from pyloader.integrations.keras_look import KerasLook
 from pyloader.integrations.keras_torch import for_caller
 from pyloader.iterators import Iterator
@@ -353,11 +353,10 @@ class PairIterator(KerasLook, Passes):
         before = self._step_from = self.images._cursor, self.masks._cursor
         try:
             yield
-        except MemoryLimitError:
-            self._stand(*before)
-            raise
-        except Exception:
-            if self.images._cursor is not before[0]:  # it went first
+        except BaseException as error:
+            if not passes_batch_over(error):
+                self._stand(*before)
+            elif self.images._cursor is not before[0]:  # it went first
                 random = np.random.RandomState(0)
                 drawings = self.images._drawing(), self.masks._drawing()
                 self._stand(
@@ -366,9 +365,6 @@ class PairIterator(KerasLook, Passes):
                         for cursor, drawing in zip(before, drawings, strict=True)
                     )
                 )
-            raise
-        except BaseException:
-            self._stand(*before)
             raise
         finally:
             self._step_from = None

@@ -101,7 +101,7 @@ def cursor_of(position: Mapping[str, Any], cursor: Cursor, drawing: Drawing) -> 
     if following is not None and position.get("order") is None:
         raise ValueError("this state stands in a pass, but does not tell its order")
     cursor = cursor._replace(
-        batch_index=0 if following is None else _count(following, cursor.batches),
+        batch_index=0 if following is None else _count(following, cursor.n + 1),
         started=following is not None,
         total_batches_seen=_count(position["seen"]),
         hidden_seed=_count(position.get("hidden_seed", 0)),

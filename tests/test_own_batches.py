@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from test_transforms import TUTORIAL
 
 import pyloader
-from pyloader import ImageDataGenerator, ImageError
+from pyloader import ImageDataGenerator, ImageError, MemoryLimitError
 from pyloader.iterators import Iterator
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*scipy.ndimage.interpolation:DeprecationWarning")
@@ -238,6 +238,25 @@ def test_options_that_need_known_rows_are_refused(options: dict[str, Any]) -> No
 def test_an_iterator_that_does_not_say_how_to_make_batches() -> None:
     with pytest.raises(NotImplementedError, match="_get_batches_of_transformed_samples"):
         next(Iterator(3, 2, True, 1))
+
+
+def test_a_batch_that_memory_has_no_room_for_now_comes_again() -> None:
+    refusals = [MemoryLimitError("let go of some")]
+
+    class Refused(pyloader.NumpyArrayIterator):
+        def _get_batches_of_transformed_samples(self, index_array: Any) -> Any:
+            if refusals:
+                raise refusals.pop()
+            return index_array
+
+    make = [_arrays(), np.arange(23), ImageDataGenerator()]
+    it = Refused(*make, batch_size=5, shuffle=True, seed=2)
+    with pytest.raises(MemoryLimitError):
+        next(it)
+    assert it.total_batches_seen == 0
+    expected = pyloader.NumpyArrayIterator(*make, batch_size=5, shuffle=True, seed=2)
+    next(expected)
+    np.testing.assert_array_equal(next(it), expected.batch_indices)
 
 
 def test_a_limit_for_an_iterator_that_loads_nothing_is_refused_in_words() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from conftest import assert_same_batch, write_class_folders
 
-from pyloader import DirectoryIterator, ImageDataGenerator, ImageError, pair
+from pyloader import DirectoryIterator, ImageDataGenerator, ImageError, MemoryLimitError, pair
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +40,24 @@ def assert_in_step(pairs: Any, batch: Any) -> None:
     np.testing.assert_array_equal(images, masks)
     np.testing.assert_array_equal(pairs.images.batch_indices, pairs.masks.batch_indices)
     assert pairs.images.total_batches_seen == pairs.masks.total_batches_seen
+
+
+def test_a_batch_that_memory_has_no_room_for_now_comes_again(
+    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs, reference = make(folders), make(folders)
+    with monkeypatch.context() as patch:
+
+        def refuse() -> None:
+            raise MemoryLimitError("let go of some")
+
+        patch.setattr(pairs.masks, "next", refuse)
+        with pytest.raises(MemoryLimitError):
+            pairs.next()
+    for _ in range(4):
+        batch = pairs.next()
+        assert_in_step(pairs, batch)
+        assert_same_batch(batch, reference.next())
 
 
 def test_stats_are_those_of_both(folders: tuple[Path, Path]) -> None:

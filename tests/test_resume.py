@@ -247,6 +247,17 @@ def test_a_damaged_state_is_refused(class_folders: Path, damage: dict[str, Any])
     assert it.state_dict() == expected
 
 
+def test_a_position_beyond_a_pass_of_larger_batches_is_one(class_folders: Path) -> None:
+    it = _flow(class_folders, seed=3, batch_size=3)
+    for _ in range(6):
+        next(it)
+    it.batch_size = 12  # two batches to a pass, and this is the seventh
+    other = _flow(class_folders, seed=3, batch_size=12)
+    other.load_state_dict(it.state_dict())
+    for _ in range(4):
+        assert_same_batch(next(other), next(it))
+
+
 def test_a_loop_over_a_dataset_goes_on_where_it_was_loaded(class_folders: Path) -> None:
     def make() -> Any:
         return image_dataset_from_directory(
