@@ -1,11 +1,8 @@
 """Batches in TensorFlow's hands: tensors of it never change because the iterator goes on."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 from needs import needs
+from tensorflow_script import says_same
 
 needs("tensorflow")
 
@@ -57,12 +54,4 @@ print("same")
     [("convert_to_tensor", 1), ("convert_to_tensor", 3), ("constant", 1), ("dlpack", 1)],
 )
 def test_a_kept_tensor_never_changes_while_the_iterator_goes_on(make: str, depth: int) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, make, str(depth)],
-        env=os.environ | {"CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "2"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=180,
-    )
-    assert (done.returncode, done.stdout) == (0, "same\n"), done.stderr
+    says_same(SCRIPT, make, str(depth))
