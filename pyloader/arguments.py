@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import re
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -20,6 +21,7 @@ __all__ = [
     "check_limit",
     "check_on_error",
     "check_target_size",
+    "is_integer",
 ]
 
 CHANNELS = {"grayscale": 1, "rgb": 3, "rgba": 4}
@@ -153,6 +155,18 @@ def check_last_batch(last_batch: str, n: int, batch_size: int) -> str:
     return last_batch
 
 
+def is_integer(value: Any) -> TypeGuard[int | np.integer[Any]]:
+    """Tells integers, NumPy's too, from bools and the rest.
+
+    Args:
+        value: Anything.
+
+    Returns:
+        True for an integer.
+    """
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
 def check_count(name: str, value: int | None) -> int | None:
     """Checks an optional number of something.
 
@@ -169,7 +183,7 @@ def check_count(name: str, value: int | None) -> int | None:
     """
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+    if not is_integer(value):
         raise TypeError(f"`{name}` should be an integer or None. Received: {value!r}")
     if value < 1:
         raise ValueError(f"`{name}` should be at least 1. Received: {value!r}")
@@ -194,11 +208,10 @@ def check_limit(name: str, value: int) -> int:
         TypeError: It is not an integer.
         ValueError: It is less than 1.
     """
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+    if not is_integer(value):
         raise TypeError(f"`{name}` should be an integer. Received: {value!r}")
-    limit = check_count(name, value)
-    assert limit is not None
-    return min(limit, _MOST[name])
+    check_count(name, value)
+    return min(int(value), _MOST[name])
 
 
 def check_on_error(on_error: str) -> str:

@@ -8,9 +8,8 @@ import logging
 import warnings
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-import numpy as np
-
 from pyloader.agreement import agree
+from pyloader.arguments import is_integer
 from pyloader.callers import level_of_caller
 from pyloader.world import find_place
 
@@ -98,6 +97,7 @@ def check_shard(spec: Any) -> ShardSpec:
         ValueError: The count is less than 1, or the index not between 0 and count - 1.
 
     Example:
+        >>> import numpy as np
         >>> check_shard([1, np.int64(2)])
         (1, 2)
     """
@@ -105,7 +105,7 @@ def check_shard(spec: Any) -> ShardSpec:
         return None
     if isinstance(spec, str) and spec == "auto":
         return "auto"
-    if not isinstance(spec, (tuple, list)) or len(spec) != 2 or not all(map(_is_integer, spec)):
+    if not isinstance(spec, (tuple, list)) or len(spec) != 2 or not all(map(is_integer, spec)):
         raise TypeError(
             f'`shard` should be None, "auto" or two integers, (index, count). Received: {spec!r}'
         )
@@ -165,11 +165,6 @@ def _log(shard: Shard) -> None:
         shard.count,
         shard.source,
     )
-
-
-def _is_integer(value: Any) -> bool:
-    """Tells integers, NumPy's too, from bools and the rest."""
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
 def warn_of_chance(shard: Shard, name: str) -> None:
