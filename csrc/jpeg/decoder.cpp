@@ -65,7 +65,7 @@ struct JpegDecoder::State {
 
   // Note [smoothing]: tried for this file, and what came of it.
   bool smoothing_done = false;
-  std::vector<uint8_t> smoothed;
+  SmoothedFile smoothed;
   std::optional<MemorySource> smoothed_bytes;
 
   Status read_header(ByteSource& bytes, JpegHeader& header);
@@ -220,8 +220,9 @@ Status JpegDecoder::State::restart_smoothed(const SentCoefficients& sent) {
   jpeg_destroy_decompress(&info);
   created = started = false;
   ByteSource* bytes = source.bytes;
-  if (smooth_anew(*bytes, sent, smoothed)) {
-    bytes = &smoothed_bytes.emplace(smoothed);
+  smoothed = smooth_anew(*bytes, sent);
+  if (smoothed.data) {
+    bytes = &smoothed_bytes.emplace(smoothed.content());
   } else if (!bytes->rewind()) {
     return not_read_again(*bytes);
   }

@@ -3,9 +3,8 @@
 #include <jerror.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <memory>
-#include <span>
+#include <utility>
+#include <vector>
 
 namespace pyloader {
 namespace {
@@ -13,6 +12,10 @@ namespace {
 using Bits = SentCoefficients::Bits;
 
 constexpr bool kSmoothsOtherwise = LIBJPEG_TURBO_VERSION_NUMBER < 3000001;
+
+// A file made anew takes an eighth of its coefficients' memory at most, two bits for each:
+// photographs of quality 95 take less. What a thread may take has room for that.
+constexpr size_t kSmoothedPart = 8;
 
 // Where the first ten coefficients are in a block.
 constexpr std::array<int, SentCoefficients::kFirst> kPlaces = {0, 1, 8, 16, 9, 2, 3, 10, 17, 24};
@@ -160,17 +163,21 @@ void smooth_component(jpeg_decompress_struct& info, int c, jvirt_barray_ptr arra
   }
 }
 
+constexpr size_t kLeastOutput = size_t{1} << 16;
+
 // A file in memory that libjpeg writes. Grows by malloc: nothing may be thrown through libjpeg.
 struct Output {
   jpeg_destination_mgr manager;  // first, so that libjpeg's pointer is ours
   uint8_t* data;
   size_t room;
   size_t size;
+  size_t most;
 };
 
 void take_room(j_compress_ptr info) {
   auto* output = reinterpret_cast<Output*>(info->dest);
-  const size_t room = std::max<size_t>(size_t{1} << 16, 2 * output->room);
+  const size_t room = std::min(std::max(kLeastOutput, 2 * output->room), output->most);
+  if (room == output->room) ERREXIT1(info, JERR_OUT_OF_MEMORY, 0);
   auto* data = static_cast<uint8_t*>(std::realloc(output->data, room));
   if (data == nullptr) ERREXIT1(info, JERR_OUT_OF_MEMORY, 0);
   output->data = data;
@@ -223,8 +230,9 @@ struct Transcoder {
     return guarded(errors, step) && arrays != nullptr;
   }
 
-  // `dc`: a component's room each.
-  bool write(const SentCoefficients& sent, std::span<DcValues> dc) {
+  // `dc`: a component's room each. `most`: bytes.
+  bool write(const SentCoefficients& sent, std::span<DcValues> dc, size_t most) {
+    output.most = most;
     out.err = in.err;
     output.manager.init_destination = take_room;
     output.manager.empty_output_buffer = empty_output;
@@ -268,20 +276,24 @@ bool smooths_like_old_libjpeg(const jpeg_decompress_struct& info, const LibjpegE
   return lacks;
 }
 
-bool smooth_anew(ByteSource& bytes, const SentCoefficients& sent, std::vector<uint8_t>& content) {
-  if (!bytes.rewind()) return false;
+SmoothedFile smooth_anew(ByteSource& bytes, const SentCoefficients& sent) {
+  if (!bytes.rewind()) return {};
   const auto transcoder = std::make_unique<Transcoder>();
-  if (!transcoder->read(bytes)) return false;
+  if (!transcoder->read(bytes)) return {};
   std::vector<DcValues> dc;
+  size_t blocks = 0;
   for (int c = 0; c < transcoder->in.num_components; ++c) {
     const jpeg_component_info& component = transcoder->in.comp_info[c];
-    dc.emplace_back(padded(component.width_in_blocks, component.h_samp_factor),
-                    padded(component.height_in_blocks, component.v_samp_factor));
+    const int width = padded(component.width_in_blocks, component.h_samp_factor);
+    const int height = padded(component.height_in_blocks, component.v_samp_factor);
+    blocks += static_cast<size_t>(width) * static_cast<size_t>(height);
+    dc.emplace_back(width, height);
   }
-  if (!transcoder->write(sent, dc)) return false;
-  const Output& output = transcoder->output;
-  content.assign(output.data, output.data + output.size);
-  return true;
+  const size_t most = kLeastOutput + blocks * sizeof(JBLOCK) / kSmoothedPart;
+  if (!transcoder->write(sent, dc, most)) return {};
+  Output& output = transcoder->output;
+  return {.data = decltype(SmoothedFile::data)(std::exchange(output.data, nullptr)),
+          .size = output.size};
 }
 
 }  // namespace pyloader

@@ -7,8 +7,11 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
-#include <vector>
+#include <cstdlib>
+#include <memory>
+#include <span>
 
 #include "jpeg/libjpeg.h"
 
@@ -29,9 +32,20 @@ struct SentCoefficients {
 bool smooths_like_old_libjpeg(const jpeg_decompress_struct& info, const LibjpegErrors& errors,
                               SentCoefficients& sent);
 
-// Writes a smoothed file of the same pixels into `content`. False where that cannot be done: the
-// bytes cannot be read again, or hold coefficients that no file of one scan can. Throws
+// A file in memory that C code made.
+struct SmoothedFile {
+  struct Free {
+    void operator()(uint8_t* data) const { std::free(data); }
+  };
+  std::unique_ptr<uint8_t, Free> data;
+  size_t size = 0;
+
+  std::span<const uint8_t> content() const { return {data.get(), size}; }
+};
+
+// Makes a smoothed file of the same pixels. Empty where that cannot be done: the bytes cannot be
+// read again, or hold coefficients that no file of one scan can, or more than it may take. Throws
 // std::bad_alloc.
-bool smooth_anew(ByteSource& bytes, const SentCoefficients& sent, std::vector<uint8_t>& content);
+SmoothedFile smooth_anew(ByteSource& bytes, const SentCoefficients& sent);
 
 }  // namespace pyloader
