@@ -1,6 +1,7 @@
 """Settings of the documentation; `make docs` builds it."""
 
 import importlib.util
+import os
 import re
 from pathlib import Path
 
@@ -39,10 +40,10 @@ autodoc_type_aliases = {
 maximum_signature_line_length = 80
 python_use_unqualified_type_names = True
 
-# The reference covers the integrations also where their frameworks are not installed.
-autodoc_mock_imports = [
-    name for name in ("jax", "keras", "torch") if importlib.util.find_spec(name) is None
-]
+# The reference covers the integrations. It is built with Keras on JAX, as the tests are, and also
+# where PyTorch is not installed.
+os.environ.setdefault("KERAS_BACKEND", "jax")
+autodoc_mock_imports = [] if importlib.util.find_spec("torch") else ["torch"]
 
 
 _ALIAS = re.compile(r"TypeAliasForwardRef\('(\w+)'\)")
