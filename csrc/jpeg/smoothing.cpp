@@ -244,6 +244,7 @@ struct Transcoder {
       jpeg_create_compress(&out);
       out.dest = &output.manager;
       jpeg_copy_critical_parameters(&in, &out);
+      out.arith_code = TRUE;  // damage makes coefficients for which Huffman coding has no symbols
       jpeg_write_coefficients(&out, arrays);
       jpeg_finish_compress(&out);
     };
