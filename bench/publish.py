@@ -82,8 +82,13 @@ def between_markers(text: str, content: str) -> str:
 
 
 def tables(results: list[dict[str, Any]]) -> str:
-    """All results in Markdown."""
-    return "\n\n".join(_section(result) for result in results)
+    """All results in Markdown; those after the first are folded away."""
+    first, *others = results
+    folded = [
+        f"<details>\n<summary>{other['title']}</summary>\n\n{_section(other)}\n\n</details>"
+        for other in others
+    ]
+    return "\n\n".join([_section(first), *folded])
 
 
 def _section(result: dict[str, Any]) -> str:

@@ -186,6 +186,15 @@ def test_the_table_has_correct_peers_the_fastest_first_and_says_who_is_missing(r
     assert "(warm): wrong, round 1: delivered 8 of 10 images" in text
 
 
+def test_further_sets_of_pictures_are_folded_away(result) -> None:
+    text = publish.tables([result, {**result, "title": "Others"}])
+    first, _, rest = text.partition("<details>\n<summary>Others</summary>\n\n")
+    assert first.startswith("**Pictures**")
+    assert "<details>" not in first
+    assert rest.startswith("**Others**")
+    assert rest.endswith("\n\n</details>")
+
+
 def test_the_readme_keeps_everything_outside_its_markers(result, tmp_path: Path) -> None:
     image = pytest.importorskip("PIL.Image")
     pytest.importorskip("matplotlib")
