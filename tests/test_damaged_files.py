@@ -101,6 +101,23 @@ def test_progressive_files_that_lack_scans_are_smoothed_like_pillows(
     assert count_disagreements(files) == (0, 0)
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_damage_in_the_only_scan_of_a_progressive_file_is_smoothed_like_pillows(
+    channels: int,
+) -> None:
+    """It adds up to coefficients that a baseline file has no codes for."""
+    random = np.random.default_rng(11)
+    files = []
+    for _ in range(40):
+        pixels = picture(random, 160, 200)
+        whole = jpeg(pixels if channels == 3 else pixels[..., :1], quality=90, progressive=True)
+        begin, end = [found.start() for found in re.finditer(rb"\xff\xda", whole)][:2]
+        cut = int(random.integers(begin + 20, end))
+        noise = random.integers(0, 255, 400, dtype=np.uint8).tobytes()
+        files.append(whole[:cut].rstrip(b"\xff") + noise + b"\xff\xd9")
+    assert count_disagreements(files) == (0, 0)
+
+
 @pytest.mark.parametrize("progressive", [False, True])
 def test_any_marker_may_stand_where_the_end_should_be(progressive: bool) -> None:
     whole = jpeg(picture(np.random.default_rng(6), 24, 33), quality=80, progressive=progressive)

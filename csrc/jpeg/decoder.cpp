@@ -72,7 +72,7 @@ struct JpegDecoder::State {
   Status choose_output(const ByteSource& bytes, JpegHeader& header);
   Status start();
   Status start_libjpeg();
-  Status restart_smoothed(const SentCoefficients& sent);
+  Status restart_smoothed();
   Status hand_over();
   void restart_planes();
   Status read_group(bool samples);
@@ -207,20 +207,17 @@ Status JpegDecoder::State::start_libjpeg() {
   if (!guarded(errors, step)) return damaged(errors, limits);
   if (!enough) return truncated(*source.bytes);
   started = true;
-  SentCoefficients sent;
-  if (!smoothing_done && smooths_like_old_libjpeg(info, errors, sent)) {
-    return restart_smoothed(sent);
-  }
+  if (!smoothing_done && smooths_like_old_libjpeg(info)) return restart_smoothed();
   return {};
 }
 
 // From a file made anew, or where there is none, from the old one and as it is smoothed here.
-Status JpegDecoder::State::restart_smoothed(const SentCoefficients& sent) {
+Status JpegDecoder::State::restart_smoothed() {
   smoothing_done = true;
   jpeg_destroy_decompress(&info);
   created = started = false;
   ByteSource* bytes = source.bytes;
-  smoothed = smooth_anew(*bytes, sent);
+  smoothed = smooth_anew(*bytes, frame.size, limits);
   if (smoothed.data) {
     bytes = &smoothed_bytes.emplace(smoothed.content());
   } else if (!bytes->rewind()) {

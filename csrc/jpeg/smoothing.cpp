@@ -3,11 +3,22 @@
 #include <jerror.h>
 
 #include <algorithm>
+#include <array>
 #include <utility>
 #include <vector>
 
 namespace pyloader {
 namespace {
+
+// What was sent of the first coefficients, in zigzag order, when the last scan had been read: -1
+// for nothing, else how many low bits are missing.
+struct SentCoefficients {
+  static constexpr int kFirst = 10;
+  using Bits = std::array<int, kFirst>;
+  std::array<Bits, MAX_COMPS_IN_SCAN> bits;
+  std::array<Bits, MAX_COMPS_IN_SCAN> bits_before;  // the last scan
+  int last_good_row;                                // of MCUs that the last scan had data for
+};
 
 using Bits = SentCoefficients::Bits;
 
@@ -196,15 +207,37 @@ void end_output(j_compress_ptr info) {
   output->size = output->room - output->manager.free_in_buffer;
 }
 
+// Whether libjpeg would smooth this file, and otherwise than Pillow's. Fills what was sent, but for
+// the last good row.
+bool lacks_coefficients(const jpeg_decompress_struct& info, SentCoefficients& sent) {
+  if (!kSmoothsOtherwise || !info.progressive_mode || info.coef_bits == nullptr) return false;
+  if (info.num_components > MAX_COMPS_IN_SCAN) return false;
+  bool lacks = false;
+  for (int c = 0; c < info.num_components; ++c) {
+    const JQUANT_TBL* table = info.comp_info[c].quant_table;
+    const int* const bits = info.coef_bits[c];
+    const int* const before = info.coef_bits[c + info.num_components];
+    if (table == nullptr || bits[0] < 0) return false;
+    for (size_t i = 0; i < kPlaces.size(); ++i) {
+      if (table->quantval[kPlaces[i]] == 0) return false;
+      const auto index = static_cast<size_t>(c);
+      sent.bits[index][i] = bits[i];
+      sent.bits_before[index][i] = info.input_scan_number > 1 ? before[i] : -1;
+      lacks = lacks || (i > 0 && bits[i] != 0);
+    }
+  }
+  return lacks;
+}
+
 // All that must be given back, whatever libjpeg does.
 struct Transcoder {
   jpeg_decompress_struct in = {};
   jpeg_compress_struct out = {};
   LibjpegErrors errors = {};
   LibjpegSource source = {};
+  ScanLimit scan_limit = {};
   Output output = {};
   jvirt_barray_ptr* arrays = nullptr;
-  bool is_read = false;
 
   Transcoder() = default;
   Transcoder(const Transcoder&) = delete;
@@ -215,19 +248,26 @@ struct Transcoder {
     std::free(output.data);
   }
 
-  bool read(ByteSource& bytes) {
+  // The coefficients, unless the file has become another one meanwhile.
+  bool read(ByteSource& bytes, Size size, const ImageLimits& limits, SentCoefficients& sent) {
     in.err = init_errors(errors);
     auto step = [&] {
       jpeg_create_decompress(&in);
+      limit_scans(scan_limit, limits.scans, in);
       init_source(source, bytes);
       in.src = &source.manager;
       int result;
       do {
         result = jpeg_read_header(&in, FALSE);
       } while (result == JPEG_HEADER_TABLES_ONLY);
-      if (result == JPEG_HEADER_OK) arrays = jpeg_read_coefficients(&in);
+      const Size now = {static_cast<int>(in.image_width), static_cast<int>(in.image_height)};
+      if (result == JPEG_HEADER_OK && now == size) arrays = jpeg_read_coefficients(&in);
     };
-    return guarded(errors, step) && arrays != nullptr;
+    if (!guarded(errors, step) || arrays == nullptr) return false;
+    if (!lacks_coefficients(in, sent)) return false;
+    const bool is_cut = errors.cut_scan == in.input_scan_number;
+    sent.last_good_row = is_cut ? errors.cut_row : static_cast<int>(in.total_iMCU_rows);
+    return true;
   }
 
   // `dc`: a component's room each. `most`: bytes.
@@ -254,33 +294,16 @@ struct Transcoder {
 
 }  // namespace
 
-bool smooths_like_old_libjpeg(const jpeg_decompress_struct& info, const LibjpegErrors& errors,
-                              SentCoefficients& sent) {
-  if (!kSmoothsOtherwise || !info.progressive_mode || info.coef_bits == nullptr) return false;
-  if (info.num_components > MAX_COMPS_IN_SCAN) return false;
-  bool lacks = false;
-  for (int c = 0; c < info.num_components; ++c) {
-    const JQUANT_TBL* table = info.comp_info[c].quant_table;
-    const int* const bits = info.coef_bits[c];
-    const int* const before = info.coef_bits[c + info.num_components];
-    if (table == nullptr || bits[0] < 0) return false;
-    for (size_t i = 0; i < kPlaces.size(); ++i) {
-      if (table->quantval[kPlaces[i]] == 0) return false;
-      const auto index = static_cast<size_t>(c);
-      sent.bits[index][i] = bits[i];
-      sent.bits_before[index][i] = info.input_scan_number > 1 ? before[i] : -1;
-      lacks = lacks || (i > 0 && bits[i] != 0);
-    }
-  }
-  const bool is_cut = errors.cut_scan == info.input_scan_number;
-  sent.last_good_row = is_cut ? errors.cut_row : static_cast<int>(info.total_iMCU_rows);
-  return lacks;
+bool smooths_like_old_libjpeg(const jpeg_decompress_struct& info) {
+  SentCoefficients sent;
+  return lacks_coefficients(info, sent);
 }
 
-SmoothedFile smooth_anew(ByteSource& bytes, const SentCoefficients& sent) {
+SmoothedFile smooth_anew(ByteSource& bytes, Size size, const ImageLimits& limits) {
   if (!bytes.rewind()) return {};
   const auto transcoder = std::make_unique<Transcoder>();
-  if (!transcoder->read(bytes)) return {};
+  SentCoefficients sent;
+  if (!transcoder->read(bytes, size, limits, sent)) return {};
   std::vector<DcValues> dc;
   size_t blocks = 0;
   for (int c = 0; c < transcoder->in.num_components; ++c) {

@@ -6,31 +6,21 @@
 // the estimates put in, and all written as a file that lacks nothing, which is then decoded.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
 #include <span>
 
+#include "base/byte_source.h"
+#include "base/limits.h"
+#include "base/pixels.h"
 #include "jpeg/libjpeg.h"
 
 namespace pyloader {
 
-// What was sent of the first coefficients, in zigzag order, when the last scan had been read: -1
-// for nothing, else how many low bits are missing.
-struct SentCoefficients {
-  static constexpr int kFirst = 10;
-  using Bits = std::array<int, kFirst>;
-  std::array<Bits, MAX_COMPS_IN_SCAN> bits;
-  std::array<Bits, MAX_COMPS_IN_SCAN> bits_before;  // the last scan
-  int last_good_row;                                // of MCUs that the last scan had data for
-};
-
-// Whether libjpeg would smooth this file, and otherwise than Pillow's. After jpeg_start_decompress;
-// fills `sent`.
-bool smooths_like_old_libjpeg(const jpeg_decompress_struct& info, const LibjpegErrors& errors,
-                              SentCoefficients& sent);
+// Whether libjpeg would smooth this file, and otherwise than Pillow's. After jpeg_start_decompress.
+bool smooths_like_old_libjpeg(const jpeg_decompress_struct& info);
 
 // A file in memory that C code made.
 struct SmoothedFile {
@@ -43,9 +33,9 @@ struct SmoothedFile {
   std::span<const uint8_t> content() const { return {data.get(), size}; }
 };
 
-// Makes a smoothed file of the same pixels. Empty where that cannot be done: the bytes cannot be
-// read again, or hold coefficients that no file of one scan can, or more than it may take. Throws
+// Makes a smoothed file of the same pixels out of one with `size`. Empty where that cannot be done:
+// the bytes cannot be read again or have changed, or the file would be larger than it may. Throws
 // std::bad_alloc.
-SmoothedFile smooth_anew(ByteSource& bytes, const SentCoefficients& sent);
+SmoothedFile smooth_anew(ByteSource& bytes, Size size, const ImageLimits& limits);
 
 }  // namespace pyloader
