@@ -50,7 +50,13 @@ void damage(std::vector<uint8_t>& input, size_t end, Random& random) {
       input.insert(input.begin() + where, piece.begin(), piece.end());
       break;
     }
-    default: input.erase(place, input.begin() + static_cast<ptrdiff_t>(end));
+    default: {
+      input.erase(place, input.begin() + static_cast<ptrdiff_t>(end));
+      const uint8_t end_of_image[] = {0xFF, 0xD9};
+      if (random.below(2) == 0) {
+        input.insert(input.begin() + static_cast<ptrdiff_t>(at), end_of_image, end_of_image + 2);
+      }
+    }
   }
 }
 

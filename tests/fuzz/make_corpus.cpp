@@ -144,6 +144,27 @@ std::vector<Bytes> odd_files() {
   return files;
 }
 
+// Only the first scans of progressive files, as where a download was cut and closed.
+std::vector<Bytes> files_that_lack_scans(const std::vector<Bytes>& files) {
+  constexpr uint8_t kScan[] = {0xFF, 0xDA}, kProgressive[] = {0xFF, 0xC2};
+  std::vector<Bytes> cut;
+  for (const Bytes& file : files) {
+    if (std::ranges::search(file, kProgressive).empty()) continue;
+    const auto first = std::ranges::search(file, kScan);
+    if (first.empty()) continue;
+    int scans = 0;
+    for (auto at = first.end(); scans < 3; ++scans) {
+      const auto next = std::ranges::search(at, file.end(), std::begin(kScan), std::end(kScan));
+      if (next.empty()) break;
+      Bytes part(file.begin(), next.begin());
+      part.insert(part.end(), {0xFF, 0xD9});
+      cut.push_back(std::move(part));
+      at = next.end();
+    }
+  }
+  return cut;
+}
+
 std::vector<Bytes> jpeg_files(const std::vector<Photograph>& photographs) {
   std::vector<Bytes> files = odd_files();
   for (const Size size : {Size{1, 1}, Size{8, 8}, Size{17, 9}, Size{37, 41}}) {
@@ -158,6 +179,8 @@ std::vector<Bytes> jpeg_files(const std::vector<Photograph>& photographs) {
     files.push_back(random_file(
         random, photographed ? &photographs[random.next() % photographs.size()] : nullptr));
   }
+  const std::vector<Bytes> lacking = files_that_lack_scans(files);
+  files.insert(files.end(), lacking.begin(), lacking.end());
   // A large one costs more than it finds.
   std::erase_if(files, [](const Bytes& file) { return file.size() > 3000; });
   return files;
