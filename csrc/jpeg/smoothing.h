@@ -25,7 +25,7 @@ bool smooths_like_old_libjpeg(const jpeg_decompress_struct& info);
 // A file in memory that C code made.
 struct SmoothedFile {
   struct Free {
-    void operator()(uint8_t* data) const { std::free(data); }
+    void operator()(uint8_t* memory) const { std::free(memory); }
   };
   std::unique_ptr<uint8_t, Free> data;
   size_t size = 0;

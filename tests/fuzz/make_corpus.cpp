@@ -144,22 +144,22 @@ std::vector<Bytes> odd_files() {
   return files;
 }
 
+// Where a marker stands, from a place on; the end where there is none.
+Bytes::const_iterator find_marker(const Bytes& file, uint8_t marker, Bytes::const_iterator from) {
+  const uint8_t bytes[] = {0xFF, marker};
+  return std::search(from, file.end(), bytes, bytes + 2);
+}
+
 // Only the first scans of progressive files, as where a download was cut and closed.
 std::vector<Bytes> files_that_lack_scans(const std::vector<Bytes>& files) {
-  constexpr uint8_t kScan[] = {0xFF, 0xDA}, kProgressive[] = {0xFF, 0xC2};
+  constexpr uint8_t kProgressive = 0xC2, kScan = 0xDA;
   std::vector<Bytes> cut;
   for (const Bytes& file : files) {
-    if (std::ranges::search(file, kProgressive).empty()) continue;
-    const auto first = std::ranges::search(file, kScan);
-    if (first.empty()) continue;
-    int scans = 0;
-    for (auto at = first.end(); scans < 3; ++scans) {
-      const auto next = std::ranges::search(at, file.end(), std::begin(kScan), std::end(kScan));
-      if (next.empty()) break;
-      Bytes part(file.begin(), next.begin());
-      part.insert(part.end(), {0xFF, 0xD9});
-      cut.push_back(std::move(part));
-      at = next.end();
+    if (find_marker(file, kProgressive, file.begin()) == file.end()) continue;
+    auto at = find_marker(file, kScan, file.begin());
+    for (int scans = 1; scans <= 3 && at != file.end(); ++scans) {
+      at = find_marker(file, kScan, at + 2);
+      if (at != file.end()) cut.push_back(joined({file.begin(), at}, {0xFF, 0xD9}));
     }
   }
   return cut;
