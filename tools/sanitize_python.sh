@@ -33,7 +33,8 @@ CFLAGS="$flags -g1 -O1 -fno-omit-frame-pointer" LDFLAGS="$flags" \
 LD_PRELOAD="$(g++ -print-file-name=libasan.so) $(g++ -print-file-name=libstdc++.so)"
 PYTHONPATH=$tree # before an installed pyloader
 report=$tree/report # pytest keeps what is said on stderr, and a process that ends loses it
-ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:log_path=$report
+# Memory that is free is kept back from reuse, which counts where tests measure the process.
+ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:quarantine_size_mb=16:log_path=$report
 UBSAN_OPTIONS=print_stacktrace=1:log_path=$report
 export LD_PRELOAD PYTHONPATH ASAN_OPTIONS UBSAN_OPTIONS
 rm -f "$report".*
