@@ -118,6 +118,16 @@ def test_damage_in_the_only_scan_of_a_progressive_file_is_smoothed_like_pillows(
     assert count_disagreements(files) == (0, 0)
 
 
+def test_a_large_blank_file_is_not_taken_for_an_attack() -> None:
+    """With a bit for each block, it has all that blank pixels need."""
+    blank = jpeg(np.full((6000, 6000, 1), 200, np.uint8), quality=75, progressive=True)
+    second_scan = [found.start() for found in re.finditer(rb"\xff\xda", blank)][1]
+    content = blank[:second_scan] + b"\xff\xd9"
+    assert len(content) < 2 * 6000 * 6000 / 64 / 8
+    assert count_disagreements([blank, content]) == (0, 0)
+    assert outcome_of_pyloader(content) is not None
+
+
 @pytest.mark.parametrize("progressive", [False, True])
 def test_any_marker_may_stand_where_the_end_should_be(progressive: bool) -> None:
     whole = jpeg(picture(np.random.default_rng(6), 24, 33), quality=80, progressive=progressive)

@@ -31,7 +31,7 @@ uint64_t memory_needed(const jpeg_decompress_struct& info) {
 
 bool promises_too_much(const jpeg_decompress_struct& info, uint64_t file_bytes) {
   const uint64_t blocks = blocks_held(info);
-  return blocks * kBlockBytes > kUnquestionedCoefficients && file_bytes < blocks / 8;
+  return blocks * kBlockBytes > kUnquestionedCoefficients && file_bytes < blocks / 16;
 }
 
 }  // namespace pyloader

@@ -11,7 +11,8 @@ namespace pyloader {
 uint64_t memory_needed(const jpeg_decompress_struct& info);
 
 // Whether libjpeg would hold many coefficients that a file of this size cannot fill. A complete
-// file spends at least a bit on every block; a header that promises far more is an attack.
+// file spends at least a bit on every block, be it blank; a header that promises twice that is an
+// attack.
 bool promises_too_much(const jpeg_decompress_struct& info, uint64_t file_bytes);
 
 }  // namespace pyloader
