@@ -1,8 +1,8 @@
 """Keras' own loops on our iterators, on every backend that is installed.
 
 A process has one Keras backend, so the cases run in processes of their own, one for each backend
-and file of cases: `KERAS_BACKEND=torch python -m pytest tests/frameworks/fit_cases.py` runs one of
-them by hand.
+and file of cases, on all cores. One by hand: `KERAS_BACKEND=torch python -m pytest
+tests/frameworks/fit_cases.py`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import importlib.util
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -21,8 +23,8 @@ BACKENDS = ["jax", "tensorflow", "torch"]
 pytestmark = pytest.mark.slow
 
 
-def run_cases(name: str, **environment: str) -> None:
-    """Runs a file of cases in an interpreter of its own and passes on what fails there."""
+def run_cases(name: str, **environment: str) -> str | None:
+    """Runs a file of cases in an interpreter of its own; what it said, where one failed."""
     ran = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", HERE / name],
         check=False,
@@ -32,8 +34,22 @@ def run_cases(name: str, **environment: str) -> None:
         cwd=HERE.parent.parent,
         env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"} | environment,
     )
-    if ran.returncode:
-        pytest.fail(ran.stdout, pytrace=False)
+    return ran.stdout if ran.returncode else None
+
+
+def run_on_backends(name: str, backends: Sequence[str] = BACKENDS) -> None:
+    """Runs a file of cases on those backends that are installed, on as many at once as cores."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        runs = {
+            backend: pool.submit(run_cases, name, KERAS_BACKEND=backend)
+            for backend in backends
+            if importlib.util.find_spec(backend)
+        }
+    failed = [f"on {backend}\n{run.result()}" for backend, run in runs.items() if run.result()]
+    if failed:
+        pytest.fail("\n\n".join(failed), pytrace=False)
+    if not runs:
+        pytest.skip("no backend is installed")
 
 
 def need(*packages: str) -> None:
@@ -43,30 +59,27 @@ def need(*packages: str) -> None:
             pytest.skip(f"{package} is not installed")
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_keras_trains_evaluates_and_predicts(backend: str) -> None:
-    need("keras", backend, "pandas")
-    run_cases("fit_cases.py", KERAS_BACKEND=backend)
+def test_keras_trains_evaluates_and_predicts() -> None:
+    need("keras", "pandas")
+    run_on_backends("fit_cases.py")
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_epochs_have_their_steps_and_pictures(backend: str) -> None:
-    need("keras", backend, "pandas")
-    run_cases("steps_cases.py", KERAS_BACKEND=backend)
+def test_epochs_have_their_steps_and_pictures() -> None:
+    need("keras", "pandas")
+    run_on_backends("steps_cases.py")
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_every_step_learns_what_it_learns_with_keras_own_iterator(backend: str) -> None:
-    need("keras", backend, "scipy")
-    run_cases("parity_cases.py", KERAS_BACKEND=backend)
+def test_every_step_learns_what_it_learns_with_keras_own_iterator() -> None:
+    need("keras", "scipy")
+    run_on_backends("parity_cases.py")
 
 
-@pytest.mark.parametrize("backend", ["jax", "torch"])  # TensorFlow takes half a minute: by hand
-def test_nothing_grows_over_two_hundred_epochs(backend: str) -> None:
-    need("keras", backend)
-    run_cases("long_cases.py", KERAS_BACKEND=backend)
+def test_nothing_grows_over_two_hundred_epochs() -> None:
+    need("keras")
+    run_on_backends("long_cases.py", ["jax", "torch"])  # TensorFlow takes half a minute: by hand
 
 
 def test_keras_2_trains_evaluates_and_predicts() -> None:
     need("tf_keras")
-    run_cases("tf_keras_cases.py")
+    if said := run_cases("tf_keras_cases.py"):
+        pytest.fail(said, pytrace=False)
