@@ -8,6 +8,8 @@ import os
 import threading
 from typing import Any
 
+import numpy as np
+
 __all__ = ["keep_forks_out", "late_import"]
 
 _lock = threading.RLock()
@@ -32,7 +34,11 @@ def late_import(name: str) -> Any:
     module = _imported.get(name)  # `sys.modules` has modules that are not ready yet, too
     if module is None:
         with _lock:
-            module = _imported[name] = importlib.import_module(name)
+            module = importlib.import_module(name)
+            if name == "cv2":
+                # The first image makes OpenCV's list of decoders, which a fork would interrupt.
+                module.imdecode(np.zeros(1, np.uint8), module.IMREAD_UNCHANGED)
+            _imported[name] = module
     return module
 
 
