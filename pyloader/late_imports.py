@@ -6,9 +6,8 @@ import functools
 import importlib
 import os
 import threading
+from collections.abc import Callable
 from typing import Any
-
-import numpy as np
 
 __all__ = ["keep_forks_out", "late_import"]
 
@@ -16,7 +15,7 @@ _lock = threading.RLock()
 _imported: dict[str, Any] = {}
 
 
-def late_import(name: str) -> Any:
+def late_import(name: str, prepare: Callable[[Any], object] | None = None) -> Any:
     """Imports a module, in a way that a fork does not interrupt.
 
     A child of `os.fork` has none of the other threads, so it would wait for ever for a module that
@@ -24,6 +23,7 @@ def late_import(name: str) -> Any:
 
     Args:
         name: The module's full name.
+        prepare: Called with the module before anyone gets it, for what it makes on first use.
 
     Returns:
         The module.
@@ -35,9 +35,8 @@ def late_import(name: str) -> Any:
     if module is None:
         with _lock:
             module = importlib.import_module(name)
-            if name == "cv2":
-                # The first image makes OpenCV's list of decoders, which a fork would interrupt.
-                module.imdecode(np.zeros(1, np.uint8), module.IMREAD_UNCHANGED)
+            if prepare is not None:
+                prepare(module)
             _imported[name] = module
     return module
 

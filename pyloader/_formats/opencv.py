@@ -13,6 +13,11 @@ from numpy.typing import NDArray
 from pyloader.late_imports import late_import
 
 
+def _cv2() -> Any:
+    """OpenCV, with its list of decoders made: it makes it for the first image, whatever that is."""
+    return late_import("cv2", lambda cv2: cv2.imdecode(np.zeros(1, np.uint8), cv2.IMREAD_UNCHANGED))
+
+
 class _Quiet:
     """Turns OpenCV's log off while anyone is inside, and back to what it was after the last one.
 
@@ -34,7 +39,7 @@ class _Quiet:
         self._visitors = 0
 
     def __enter__(self) -> None:
-        logging = late_import("cv2").utils.logging
+        logging = _cv2().utils.logging
         with self._lock:
             if self._visitors == 0:
                 level = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
@@ -52,7 +57,7 @@ class _Quiet:
         with self._lock:
             self._visitors -= 1
             if self._visitors == 0:
-                late_import("cv2").utils.logging.setLogLevel(self._level)
+                _cv2().utils.logging.setLogLevel(self._level)
 
 
 _quiet = _Quiet()
@@ -68,7 +73,7 @@ def read(content: bytes) -> NDArray[Any] | None:
         (H, W) or (H, W, C), colour in the order blue, green, red, alpha; None when OpenCV cannot
         read it. Nothing is printed, except by libpng about damaged data.
     """
-    cv2 = late_import("cv2")
+    cv2 = _cv2()
     with _quiet:
         try:
             image: NDArray[Any] | None = cv2.imdecode(
@@ -110,7 +115,7 @@ def recolor(image: NDArray[np.uint8], conversion: str) -> NDArray[np.uint8]:
             result[:, :, place] = 255
         else:
             pairs += [source, place]
-    late_import("cv2").mixChannels([np.ascontiguousarray(image)], [result], pairs)
+    _cv2().mixChannels([np.ascontiguousarray(image)], [result], pairs)
     return result
 
 
