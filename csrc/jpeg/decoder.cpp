@@ -49,7 +49,6 @@ struct JpegDecoder::State {
   LibjpegErrors errors = {};
   LibjpegSource source = {};
   ScanLimit scan_limit = {};
-  bool created = false;
   bool started = false;
   Frame frame;
   bool use_planes = false;
@@ -93,8 +92,8 @@ JpegDecoder::~JpegDecoder() { close(); }
 
 void JpegDecoder::close() {
   State& s = *state_;
-  if (s.created) jpeg_destroy_decompress(&s.info);
-  s.created = s.started = s.use_scan = s.smoothing_done = false;
+  jpeg_destroy_decompress(&s.info);  // does nothing the second time
+  s.started = s.use_scan = s.smoothing_done = false;
   s.smoothed_bytes.reset();
   s.smoothed = {};
   s.planes.trim();
@@ -117,16 +116,7 @@ Status JpegDecoder::State::read_header(ByteSource& bytes, JpegHeader& header) {
   info.err = init_errors(errors);
   // A fresh decompressor for every file: tables of one file must never decode another.
   int result = JPEG_SUSPENDED;
-  auto step = [&] {
-    jpeg_create_decompress(&info);
-    created = true;
-    limit_scans(scan_limit, limits.scans, info);
-    init_source(source, bytes);
-    info.src = &source.manager;
-    do {
-      result = jpeg_read_header(&info, FALSE);
-    } while (result == JPEG_HEADER_TABLES_ONLY);
-  };
+  auto step = [&] { result = open_image(info, source, scan_limit, limits.scans, bytes); };
   if (!guarded(errors, step)) return damaged(errors, limits);
   if (result == JPEG_SUSPENDED) return truncated(bytes);
   header.size = {static_cast<int>(info.image_width), static_cast<int>(info.image_height)};
@@ -215,7 +205,7 @@ Status JpegDecoder::State::start_libjpeg() {
 Status JpegDecoder::State::restart_smoothed() {
   smoothing_done = true;
   jpeg_destroy_decompress(&info);
-  created = started = false;
+  started = false;
   ByteSource* bytes = source.bytes;
   smoothed = smooth_anew(*bytes, frame.size, limits);
   if (smoothed.data) {
@@ -242,7 +232,7 @@ Status JpegDecoder::State::hand_over() {
   restart_planes();
   use_scan = false;
   jpeg_destroy_decompress(&info);
-  created = started = false;
+  started = false;
   if (!bytes.rewind()) return not_read_again(bytes);
   const Frame before = frame;
   JpegHeader header;

@@ -79,23 +79,6 @@ void skip_source(j_decompress_ptr info, long count) {
   manager.bytes_in_buffer -= left;
 }
 
-}  // namespace
-
-#define PYLOADER_QUOTE(x) #x
-#define PYLOADER_STRING(x) PYLOADER_QUOTE(x)
-const char* libjpeg_turbo_version() { return PYLOADER_STRING(LIBJPEG_TURBO_VERSION); }
-const void* libjpeg_turbo_code() { return reinterpret_cast<const void*>(&jpeg_std_error); }
-
-jpeg_error_mgr* init_errors(LibjpegErrors& errors) {
-  jpeg_std_error(&errors.manager);
-  errors.manager.error_exit = on_error;
-  errors.manager.emit_message = on_message;
-  errors.message[0] = '\0';
-  errors.too_many_scans = false;
-  errors.cut_scan = errors.cut_row = 0;
-  return &errors.manager;
-}
-
 void limit_scans(ScanLimit& limit, int most, jpeg_decompress_struct& info) {
   limit.manager = {};
   limit.manager.progress_monitor = on_progress;
@@ -113,6 +96,36 @@ void init_source(LibjpegSource& source, ByteSource& bytes) {
   source.manager.resync_to_restart = jpeg_resync_to_restart;
   source.manager.term_source = start_source;
   take_window(source);
+}
+
+}  // namespace
+
+#define PYLOADER_QUOTE(x) #x
+#define PYLOADER_STRING(x) PYLOADER_QUOTE(x)
+const char* libjpeg_turbo_version() { return PYLOADER_STRING(LIBJPEG_TURBO_VERSION); }
+const void* libjpeg_turbo_code() { return reinterpret_cast<const void*>(&jpeg_std_error); }
+
+jpeg_error_mgr* init_errors(LibjpegErrors& errors) {
+  jpeg_std_error(&errors.manager);
+  errors.manager.error_exit = on_error;
+  errors.manager.emit_message = on_message;
+  errors.message[0] = '\0';
+  errors.too_many_scans = false;
+  errors.cut_scan = errors.cut_row = 0;
+  return &errors.manager;
+}
+
+int open_image(jpeg_decompress_struct& info, LibjpegSource& source, ScanLimit& limit,
+               int most_scans, ByteSource& bytes) {
+  jpeg_create_decompress(&info);
+  limit_scans(limit, most_scans, info);
+  init_source(source, bytes);
+  info.src = &source.manager;
+  int result;
+  do {
+    result = jpeg_read_header(&info, FALSE);
+  } while (result == JPEG_HEADER_TABLES_ONLY);
+  return result;
 }
 
 void end_at_block(LibjpegSource& source) {

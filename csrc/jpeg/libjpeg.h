@@ -35,9 +35,6 @@ struct ScanLimit {
   int most;
 };
 
-// Has libjpeg give up, with `too_many_scans`, after more scans than `most`.
-void limit_scans(ScanLimit& limit, int most, jpeg_decompress_struct& info);
-
 // Sets up error handling that prints nothing and never exits. Warnings are ignored, and headers
 // with a marker that Pillow does not know refused, as in Pillow.
 jpeg_error_mgr* init_errors(LibjpegErrors& errors);
@@ -50,9 +47,12 @@ struct LibjpegSource {
   uint64_t end;
 };
 
-// Bytes from `bytes`, from its present window on. At the end libjpeg is suspended, which callers
-// see as "no progress" and report as truncation, like Pillow.
-void init_source(LibjpegSource& source, ByteSource& bytes);
+// Makes a decompressor for `bytes`, from its present window on, and reads the header; returns what
+// jpeg_read_header does. At the end of the bytes libjpeg is suspended, which callers see as "no
+// progress" and report as truncation, like Pillow. After more scans than `most_scans` it gives up,
+// with `too_many_scans`. For a step of `guarded`; `info` is to be destroyed whatever becomes of it.
+int open_image(jpeg_decompress_struct& info, LibjpegSource& source, ScanLimit& limit,
+               int most_scans, ByteSource& bytes);
 
 // Hides what lies behind the block in which libjpeg is: Pillow hands it blocks of this many bytes,
 // and does not fetch another one after the last row.

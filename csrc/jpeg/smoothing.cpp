@@ -243,8 +243,8 @@ struct Transcoder {
   Transcoder(const Transcoder&) = delete;
   Transcoder& operator=(const Transcoder&) = delete;
   ~Transcoder() {
-    if (out.mem != nullptr) jpeg_destroy_compress(&out);
-    if (in.mem != nullptr) jpeg_destroy_decompress(&in);
+    jpeg_destroy_compress(&out);
+    jpeg_destroy_decompress(&in);
     std::free(output.data);
   }
 
@@ -252,14 +252,7 @@ struct Transcoder {
   bool read(ByteSource& bytes, Size size, const ImageLimits& limits, SentCoefficients& sent) {
     in.err = init_errors(errors);
     auto step = [&] {
-      jpeg_create_decompress(&in);
-      limit_scans(scan_limit, limits.scans, in);
-      init_source(source, bytes);
-      in.src = &source.manager;
-      int result;
-      do {
-        result = jpeg_read_header(&in, FALSE);
-      } while (result == JPEG_HEADER_TABLES_ONLY);
+      const int result = open_image(in, source, scan_limit, limits.scans, bytes);
       const Size now = {static_cast<int>(in.image_width), static_cast<int>(in.image_height)};
       if (result == JPEG_HEADER_OK && now == size) arrays = jpeg_read_coefficients(&in);
     };
