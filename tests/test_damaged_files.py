@@ -44,6 +44,11 @@ def count_disagreements(files: list[bytes]) -> tuple[int, int]:
     return verdicts, pixels
 
 
+def scan_starts(content: bytes) -> list[int]:
+    """Where the scans of a JPEG begin."""
+    return [found.start() for found in re.finditer(rb"\xff\xda", content)]
+
+
 SEEDS = list(all_kinds(np.random.default_rng(3), 45, 61))
 
 
@@ -91,7 +96,7 @@ def test_progressive_files_that_lack_scans_are_smoothed_like_pillows(
         pixels = pixels if channels == 3 else np.repeat(pixels[..., :1], channels, axis=2)
         options = {"quality": 85, "progressive": True}
         whole = jpeg(pixels, **options, **({"subsampling": subsampling} if channels == 3 else {}))
-        begins = [found.start() for found in re.finditer(rb"\xff\xda", whole)]
+        begins = scan_starts(whole)
         assert len(begins) > 3
         files += [whole[:begin] + b"\xff\xd9" for begin in begins[1:]]
         for begin, end in zip(begins, [*begins[1:], len(whole) - 2], strict=True):
@@ -111,7 +116,7 @@ def test_damage_in_the_only_scan_of_a_progressive_file_is_smoothed_like_pillows(
     for _ in range(40):
         pixels = picture(random, 160, 200)
         whole = jpeg(pixels if channels == 3 else pixels[..., :1], quality=90, progressive=True)
-        begin, end = [found.start() for found in re.finditer(rb"\xff\xda", whole)][:2]
+        begin, end = scan_starts(whole)[:2]
         cut = int(random.integers(begin + 20, end))
         noise = random.integers(0, 255, 400, dtype=np.uint8).tobytes()
         files.append(whole[:cut].rstrip(b"\xff") + noise + b"\xff\xd9")
@@ -121,7 +126,7 @@ def test_damage_in_the_only_scan_of_a_progressive_file_is_smoothed_like_pillows(
 def test_a_large_blank_file_is_not_taken_for_an_attack() -> None:
     """With a bit for each block, it has all that blank pixels need."""
     blank = jpeg(np.full((6000, 6000, 1), 200, np.uint8), quality=75, progressive=True)
-    second_scan = [found.start() for found in re.finditer(rb"\xff\xda", blank)][1]
+    second_scan = scan_starts(blank)[1]
     content = blank[:second_scan] + b"\xff\xd9"
     assert len(content) < 2 * 6000 * 6000 / 64 / 8
     assert count_disagreements([blank, content]) == (0, 0)
