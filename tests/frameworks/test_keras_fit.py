@@ -7,18 +7,19 @@ tests/frameworks/fit_cases.py`.
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 HERE = Path(__file__).resolve().parent
-BACKENDS = ["jax", "tensorflow", "torch"]
+BACKENDS = ("jax", "tensorflow", "torch")
+QUICK_BACKENDS = ("jax", "torch")  # TensorFlow takes half a minute for 200 epochs: by hand
 
 pytestmark = pytest.mark.slow
 
@@ -37,19 +38,21 @@ def run_cases(name: str, **environment: str) -> str | None:
     return ran.stdout if ran.returncode else None
 
 
-def run_on_backends(name: str, backends: Sequence[str] = BACKENDS) -> None:
-    """Runs a file of cases on those backends that are installed, on as many at once as cores."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        runs = {
-            backend: pool.submit(run_cases, name, KERAS_BACKEND=backend)
-            for backend in backends
-            if importlib.util.find_spec(backend)
-        }
-    failed = [f"on {backend}\n{run.result()}" for backend, run in runs.items() if run.result()]
-    if failed:
-        pytest.fail("\n\n".join(failed), pytrace=False)
-    if not runs:
-        pytest.skip("no backend is installed")
+def pass_on(said: str | None) -> None:
+    """Fails with what a run has said, if one of its cases failed."""
+    if said is not None:
+        pytest.fail(said, pytrace=False)
+
+
+@functools.cache
+def started(name: str, backends: tuple[str, ...]) -> dict[str, Future[str | None]]:
+    """Runs of a file of cases on the backends that are installed, on as many at once as cores."""
+    with_cores = ThreadPoolExecutor(os.cpu_count())
+    return {
+        backend: with_cores.submit(run_cases, name, KERAS_BACKEND=backend)
+        for backend in backends
+        if importlib.util.find_spec(backend)
+    }
 
 
 def need(*packages: str) -> None:
@@ -59,27 +62,30 @@ def need(*packages: str) -> None:
             pytest.skip(f"{package} is not installed")
 
 
-def test_keras_trains_evaluates_and_predicts() -> None:
-    need("keras", "pandas")
-    run_on_backends("fit_cases.py")
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_keras_trains_evaluates_and_predicts(backend: str) -> None:
+    need("keras", backend, "pandas")
+    pass_on(started("fit_cases.py", BACKENDS)[backend].result())
 
 
-def test_epochs_have_their_steps_and_pictures() -> None:
-    need("keras", "pandas")
-    run_on_backends("steps_cases.py")
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_epochs_have_their_steps_and_pictures(backend: str) -> None:
+    need("keras", backend, "pandas")
+    pass_on(started("steps_cases.py", BACKENDS)[backend].result())
 
 
-def test_every_step_learns_what_it_learns_with_keras_own_iterator() -> None:
-    need("keras", "scipy")
-    run_on_backends("parity_cases.py")
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_every_step_learns_what_it_learns_with_keras_own_iterator(backend: str) -> None:
+    need("keras", backend, "scipy")
+    pass_on(started("parity_cases.py", BACKENDS)[backend].result())
 
 
-def test_nothing_grows_over_two_hundred_epochs() -> None:
-    need("keras")
-    run_on_backends("long_cases.py", ["jax", "torch"])  # TensorFlow takes half a minute: by hand
+@pytest.mark.parametrize("backend", QUICK_BACKENDS)
+def test_nothing_grows_over_two_hundred_epochs(backend: str) -> None:
+    need("keras", backend)
+    pass_on(started("long_cases.py", QUICK_BACKENDS)[backend].result())
 
 
 def test_keras_2_trains_evaluates_and_predicts() -> None:
     need("tf_keras")
-    if said := run_cases("tf_keras_cases.py"):
-        pytest.fail(said, pytrace=False)
+    pass_on(run_cases("tf_keras_cases.py"))
