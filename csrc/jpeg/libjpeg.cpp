@@ -86,18 +86,6 @@ void limit_scans(ScanLimit& limit, int most, jpeg_decompress_struct& info) {
   info.progress = &limit.manager;
 }
 
-void init_source(LibjpegSource& source, ByteSource& bytes) {
-  source.bytes = &bytes;
-  source.window_end = 0;
-  source.end = UINT64_MAX;
-  source.manager.init_source = start_source;
-  source.manager.fill_input_buffer = fill_source;
-  source.manager.skip_input_data = skip_source;
-  source.manager.resync_to_restart = jpeg_resync_to_restart;
-  source.manager.term_source = start_source;
-  take_window(source);
-}
-
 }  // namespace
 
 #define PYLOADER_QUOTE(x) #x
@@ -113,6 +101,18 @@ jpeg_error_mgr* init_errors(LibjpegErrors& errors) {
   errors.too_many_scans = false;
   errors.cut_scan = errors.cut_row = 0;
   return &errors.manager;
+}
+
+void init_source(LibjpegSource& source, ByteSource& bytes) {
+  source.bytes = &bytes;
+  source.window_end = 0;
+  source.end = UINT64_MAX;
+  source.manager.init_source = start_source;
+  source.manager.fill_input_buffer = fill_source;
+  source.manager.skip_input_data = skip_source;
+  source.manager.resync_to_restart = jpeg_resync_to_restart;
+  source.manager.term_source = start_source;
+  take_window(source);
 }
 
 int open_image(jpeg_decompress_struct& info, LibjpegSource& source, ScanLimit& limit,

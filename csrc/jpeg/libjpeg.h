@@ -47,10 +47,13 @@ struct LibjpegSource {
   uint64_t end;
 };
 
-// Makes a decompressor for `bytes`, from its present window on, and reads the header; returns what
-// jpeg_read_header does. At the end of the bytes libjpeg is suspended, which callers see as "no
-// progress" and report as truncation, like Pillow. After more scans than `most_scans` it gives up,
-// with `too_many_scans`. For a step of `guarded`; `info` is to be destroyed whatever becomes of it.
+// Bytes from `bytes`, from its present window on. At the end libjpeg is suspended, which callers
+// see as "no progress" and report as truncation, like Pillow.
+void init_source(LibjpegSource& source, ByteSource& bytes);
+
+// Makes a decompressor for `bytes` and reads the header; returns what jpeg_read_header does. After
+// more scans than `most_scans` it gives up, with `too_many_scans`. For a step of `guarded`; `info`
+// is to be destroyed whatever becomes of it.
 int open_image(jpeg_decompress_struct& info, LibjpegSource& source, ScanLimit& limit,
                int most_scans, ByteSource& bytes);
 
