@@ -57,14 +57,30 @@ class Incomplete(PillowPeer):
 
 
 class WorksBetweenTurns(PillowPeer):
-    def epoch(self) -> Iterator[Batch]:
-        def work():
-            end = time.perf_counter() + 0.5
-            while time.perf_counter() < end:
-                pass
+    def __init__(self, job: Job) -> None:
+        super().__init__(job)
+        self.its_turn = threading.Event()
+        self.worker = threading.Thread()
 
+    def work(self) -> None:
+        while not self.its_turn.is_set():
+            pass
+
+    def stop(self) -> None:
+        self.its_turn.set()
+        if self.worker.is_alive():
+            self.worker.join()
+        self.its_turn.clear()
+
+    def epoch(self) -> Iterator[Batch]:
+        self.stop()
         yield from super().epoch()
-        threading.Thread(target=work).start()
+        self.worker = threading.Thread(target=self.work)
+        self.worker.start()
+
+    def close(self) -> None:
+        self.stop()
+        super().close()
 
 
 class TakesItsTime(PillowPeer):
