@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import assert_same_batch
-from faults import NEEDS_PROC, TESTS, compile_shim, resources, succeeds
+from faults import NEEDS_PROC, TESTS, compile_shim, succeeds
 
 from pyloader import ImageDataGenerator
 
@@ -254,56 +253,6 @@ assert last["files"] == first["files"], (first, last)
 assert last["resident"] < first["resident"] + 4096, (first, last)
 """,
     )
-
-
-@NEEDS_PROC
-@pytest.mark.parametrize(
-    "make",
-    [
-        "owner.it = flow(owner.prepare)",
-        "owner.it = flow(lambda image: owner.it and image)",
-        "owner.it = flow(lambda image: image)\n    owner.it.image_data_generator.it = owner.it",
-    ],
-)
-def test_a_function_that_leads_back_to_its_iterator_keeps_no_threads(
-    class_folders: Path, make: str
-) -> None:
-    told = succeeds(
-        class_folders,
-        f"""
-class Owner:
-    it = None
-    def prepare(self, image):
-        return image
-def use():
-    owner = Owner()
-    {make}
-    owner.batch = owner.it.next()
-use()
-gc.collect()
-first = resources()
-for _ in range(30):
-    use()
-gc.collect()
-last = resources()
-print(last["threads"] - first["threads"])
-""",
-    )
-    assert int(told) <= 1  # one that ends stays in the list for a moment
-
-
-def test_iterators_in_reference_cycles_end_with_the_collector(class_folders: Path) -> None:
-    def cycle() -> None:
-        batches = _flow(class_folders, num_threads=3)
-        batches.next()
-        batches.itself = [batches]
-
-    gc.collect()
-    before = resources()["threads"]
-    for _ in range(10):
-        cycle()
-    gc.collect()
-    assert resources()["threads"] < before + 3
 
 
 def test_two_loaders_at_once_deliver_what_each_would_alone(

@@ -30,7 +30,7 @@ class Loader {
         owner_(process_id()) {}
 
   ~Loader() {
-    if (process_id() != owner_) {
+    if (!is_own()) {
       // A forked child has the parent's memory but none of its threads; locks may be held by them.
       // Leaving the pool alone is all that is safe.
       new std::shared_ptr<Pool>(std::move(pool_));
@@ -108,6 +108,9 @@ class Loader {
     pool_->close();
   }
 
+  // False in a forked child of the process that made it.
+  bool is_own() const { return process_id() == owner_; }
+
   // Borrowed from the pool, for the garbage collector.
   PyObject* hooks() const { return hooks_; }
 
@@ -150,17 +153,31 @@ class Loader {
   const int owner_;
 };
 
+// The loader of an object; null while it is being made.
+Loader* loader_of(PyObject* self) {
+  auto held = reinterpret_cast<py::detail::instance*>(self)->get_value_and_holder();
+  return held.holder_constructed() ? held.value_ptr<Loader>() : nullptr;
+}
+
 // The user's function may lead back to the iterator that owns the loader: the garbage collector
 // must see the way, or the cycle and its threads stay for good. Whatever else is on the cycle
 // breaks it.
+//
+// Note [collected with threads]: the collector takes what it found apart, in any order, functions
+// too; the threads of the loader among it would call what is left of them. It finalizes all of it
+// before, and that ends the threads.
 void let_collector_in(PyHeapTypeObject* heap_type) {
   PyTypeObject& type = heap_type->ht_type;
   type.tp_flags |= Py_TPFLAGS_HAVE_GC;
   type.tp_traverse = [](PyObject* self, visitproc visit, void* arg) {
     Py_VISIT(Py_TYPE(self));
-    auto held = reinterpret_cast<py::detail::instance*>(self)->get_value_and_holder();
-    if (held.holder_constructed()) Py_VISIT(held.value_ptr<Loader>()->hooks());
+    if (const Loader* loader = loader_of(self)) Py_VISIT(loader->hooks());
     return 0;
+  };
+  type.tp_finalize = [](PyObject* self) {
+    const py::error_scope kept;
+    Loader* const loader = loader_of(self);
+    if (loader != nullptr && loader->is_own()) loader->close();
   };
 }
 
