@@ -24,21 +24,11 @@ struct KeptState {
 
 thread_local KeptState kept_state;
 
-// Held while a state is made; see Note [thread states]. The GIL is not waited for meanwhile.
-std::mutex& making() {
-  static std::mutex& mutex = []() -> std::mutex& {
-    auto* made = new std::mutex;  // forks at the end of the process need it, too
-    keep_out_of_forks(*made);
-    return *made;
-  }();
-  return mutex;
-}
-
 }  // namespace
 
 void keep_thread_state() {
   if (PyGILState_GetThisThreadState() != nullptr) return;
-  const std::lock_guard lock(making());
+  const std::lock_guard lock(forks_wait_for());
   kept_state.is_kept = PyThreadState_New(PyInterpreterState_Main()) != nullptr;
 }
 

@@ -3,6 +3,9 @@
 #include <dlfcn.h>
 
 #include <initializer_list>
+#include <mutex>
+
+#include "memory/process.h"
 
 namespace pyloader {
 namespace {
@@ -13,8 +16,10 @@ using HostUnregister = int (*)(void*);
 constexpr unsigned kPortable = 1;  // pinned for every device's context
 
 // A function of the runtime that is loaded already; null without one. Frameworks load theirs where
-// a global lookup does not find it, so it is asked for by its name.
+// a global lookup does not find it, so it is asked for by its name. glibc looks into its cache of
+// libraries for that, and the child of a fork that finds it half closed dies with its next dlopen.
 void* find_function(const char* function) {
+  const std::lock_guard lock(forks_wait_for());
   for (const char* name :
        {"libcudart.so.13", "libcudart.so.12", "libcudart.so.11.0", "libcudart.so"}) {
     void* library = ::dlopen(name, RTLD_LAZY | RTLD_NOLOAD);

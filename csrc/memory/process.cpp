@@ -10,6 +10,18 @@
 #include <unistd.h>
 
 namespace pyloader {
+namespace {
+
+std::mutex& make_mutex_of_forks() {
+  static std::mutex& made = *new std::mutex;  // forks at the end of the process need it, too
+  const auto unlock = [] { made.unlock(); };
+  (void)::pthread_atfork([] { made.lock(); }, unlock, unlock);
+  return made;
+}
+
+std::mutex& made_early = make_mutex_of_forks();  // before there are threads
+
+}  // namespace
 
 int process_id() { return static_cast<int>(::getpid()); }
 
@@ -28,15 +40,7 @@ uint64_t thread_cpu_ns() {
   return static_cast<uint64_t>(used.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(used.tv_nsec);
 }
 
-namespace {
-std::mutex* kept_out = nullptr;
-}  // namespace
-
-void keep_out_of_forks(std::mutex& mutex) {
-  kept_out = &mutex;
-  const auto unlock = [] { kept_out->unlock(); };
-  (void)::pthread_atfork([] { kept_out->lock(); }, unlock, unlock);
-}
+std::mutex& forks_wait_for() { return made_early; }
 
 void return_free_memory() {
 #if defined(__GLIBC__)

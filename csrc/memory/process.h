@@ -15,9 +15,9 @@ int process_id();
 // aside the thread that runs, such as the consumer who woke it. Its share of the processor stays.
 void become_background_thread();
 
-// Has every fork from now on wait for a mutex, which must live for ever: no child finds it locked.
-// For one mutex of the process.
-void keep_out_of_forks(std::mutex& mutex);
+// Every fork waits for this mutex: no child finds half done what is done while it is held. The GIL
+// must not be waited for meanwhile.
+std::mutex& forks_wait_for();
 
 // Has the heap return its free pages to the system, where it knows how to.
 void return_free_memory();
