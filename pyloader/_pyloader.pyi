@@ -29,6 +29,9 @@ class SampleHooks(Protocol):
         caller of `wait`.
         """
 
+    def check_beginning(self, beginning: bytes) -> None:
+        """Raises OSError where `decode_other` will refuse whatever begins like this."""
+
     def memory_needed(self, beginning: bytes, size: int) -> int:
         """Bytes that `decode_other` takes for content of `size` bytes that begins like this; 0
         where its beginning does not tell."""

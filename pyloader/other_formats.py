@@ -38,10 +38,10 @@ from numpy.typing import NDArray
 
 from pyloader._formats import bmp, gif, png, ppm, tiff, webp
 from pyloader._formats.deep import DeepImage
-from pyloader._formats.raster import Raster, at_most, to_color_mode
+from pyloader._formats.raster import Raster, at_most, check_size, to_color_mode
 from pyloader.arguments import MAX_PIXELS
 
-__all__ = ["DeepImage", "decode", "find_format", "memory_needed", "read_size"]
+__all__ = ["DeepImage", "check_beginning", "decode", "find_format", "memory_needed", "read_size"]
 
 
 _BYTES_PER_PIXEL = 16
@@ -70,6 +70,26 @@ def decode(
     """
     with at_most(max_pixels):
         return to_color_mode(_read(content), color_mode)
+
+
+def check_beginning(beginning: bytes, max_pixels: int = MAX_PIXELS) -> None:
+    """Refuses what `decode` will refuse, where a file's first bytes tell.
+
+    Args:
+        beginning: The file's first bytes, or all of them.
+        max_pixels: As for `decode`.
+
+    Raises:
+        ValueError: The file is no image that pyloader knows, or one of too many pixels.
+    """
+    known = _known(beginning)
+    try:
+        height, width = known.read_size(beginning)
+    except ValueError:  # it may stand further behind
+        return
+    if min(height, width) > 0:
+        with at_most(max_pixels):
+            check_size(width, height)
 
 
 def memory_needed(beginning: bytes, size: int, max_pixels: int = MAX_PIXELS) -> int:

@@ -116,6 +116,20 @@ class SampleHooks:
         self.finish(resized, out, transform)
         return None
 
+    def check_beginning(self, beginning: bytes) -> None:
+        """Refuses what `decode_other` will refuse, where the content's first bytes tell.
+
+        Args:
+            beginning: The content's first bytes, as many as there are at hand.
+
+        Raises:
+            OSError: It cannot be decoded; the message is the reason.
+        """
+        try:
+            late_import("pyloader.other_formats").check_beginning(beginning, self._max_pixels)
+        except ValueError as error:
+            raise OSError(str(error)) from error
+
     def memory_needed(self, beginning: bytes, size: int) -> int:
         """What `decode_other` takes for some content.
 

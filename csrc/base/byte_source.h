@@ -36,6 +36,13 @@ class ByteSource {
   uint64_t bytes_read_ = 0;
 };
 
+// Goes back to the beginning of the content, or tells why not.
+inline Status read_again(ByteSource& source) {
+  if (source.rewind()) return {};
+  if (Status status = source.status(); !status.ok()) return status;
+  return {StatusCode::kReadFailed, "it could not be read a second time"};
+}
+
 // Content that is in memory already.
 class MemorySource final : public ByteSource {
  public:

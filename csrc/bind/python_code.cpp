@@ -97,6 +97,7 @@ PythonCode::PythonCode(py::object hooks, py::dtype dtype, const SampleLayout& la
     : hooks_(std::move(hooks)),
       dtype_(std::move(dtype)),
       decode_other_("decode_other"),
+      check_beginning_("check_beginning"),
       memory_needed_("memory_needed"),
       finish_("finish"),
       layout_(layout),
@@ -105,7 +106,8 @@ PythonCode::PythonCode(py::object hooks, py::dtype dtype, const SampleLayout& la
       native_transform_(hooks_.attr("native_transform").cast<bool>()) {}
 
 PythonCode::~PythonCode() {
-  py::object* const members[] = {&hooks_, &dtype_, &decode_other_, &memory_needed_, &finish_};
+  py::object* const members[] = {&hooks_,           &dtype_,         &decode_other_,
+                                 &check_beginning_, &memory_needed_, &finish_};
   if (python_is_finalizing()) {
     for (py::object* member : members) member->release();
     return;
@@ -162,6 +164,20 @@ Status PythonCode::decode_other(std::span<const uint8_t> content, uint8_t* desti
     return verdict_of(error.value().inc_ref().ptr());
   } catch (const std::invalid_argument& error) {
     return {StatusCode::kBadImage, error.what()};
+  }
+}
+
+Status PythonCode::check_beginning(std::span<const uint8_t> beginning) {
+  if (python_is_finalizing()) return finalizing();
+  const WithGil gil;
+  try {
+    const py::bytes bytes(reinterpret_cast<const char*>(beginning.data()), beginning.size());
+    const Outcome outcome = call_method(hooks_, check_beginning_, bytes);
+    if (outcome.exception != nullptr) return verdict_of(outcome.exception);
+    Py_DECREF(outcome.value);  // None
+    return {};
+  } catch (py::error_already_set& error) {  // no memory for an argument
+    return verdict_of(error.value().inc_ref().ptr());
   }
 }
 

@@ -18,6 +18,7 @@ class PythonCode final : public ForeignCode {
 
   Status decode_other(std::span<const uint8_t> content, uint8_t* destination,
                       const double* transform, OtherImage& image) override;
+  Status check_beginning(std::span<const uint8_t> beginning) override;
   uint64_t memory_needed(std::span<const uint8_t> beginning, uint64_t size) override;
   bool has_finish() const override { return has_finish_; }
   bool wants_transformed() const override { return native_transform_; }
@@ -29,7 +30,7 @@ class PythonCode final : public ForeignCode {
 
   py::object hooks_;
   py::dtype dtype_;
-  py::str decode_other_, memory_needed_, finish_;  // names of methods
+  py::str decode_other_, check_beginning_, memory_needed_, finish_;  // names of methods
   const SampleLayout layout_;
   const std::vector<py::ssize_t> shape_;  // of one sample
   const bool has_finish_;

@@ -1,6 +1,6 @@
 // load_image(): one image on the calling thread.
 #include <string>
-#include <vector>
+#include <string_view>
 
 #include "bind/bind.h"
 #include "bind/python_code.h"
@@ -9,14 +9,6 @@
 
 namespace pyloader {
 namespace {
-
-constexpr size_t kMaxFile = size_t{1} << 31;
-
-Status read_file(const std::string& path, std::vector<uint8_t>& content) {
-  FileSource file;
-  if (Status status = file.open(path.c_str()); !status.ok()) return status;
-  return read_all(file, kMaxFile, content);
-}
 
 py::object load_image_bound(const py::bytes& source, bool is_path, py::object hooks,
                             const std::string& color_mode, int height, int width,
@@ -31,26 +23,27 @@ py::object load_image_bound(const py::bytes& source, bool is_path, py::object ho
   const int channels = channels_of(request.color_mode);
   PythonCode foreign(std::move(hooks), py::dtype::of<uint8_t>(),
                      {.size = request.target, .channels = channels});
-  const auto text = static_cast<std::string>(source);
-  std::vector<uint8_t> content;
+  const auto text = static_cast<std::string_view>(source);  // which the caller keeps alive
   bool stored = false;
   Status status;
   py::array_t<uint8_t> pixels;
   {
     const WithoutGil released;
-    if (is_path) {
-      status = read_file(text, content);
-    } else {
-      content.assign(text.begin(), text.end());
-    }
     const auto allocate = [&](Size size) {
       const WithGil gil;
       pixels = py::array_t<uint8_t>({size.height, size.width, channels});
       return pixels.mutable_data();
     };
-    if (status.ok()) status = load_image(content, request, foreign, allocate, stored);
+    if (is_path) {
+      FileSource file;
+      status = file.open(text.data());  // bytes objects end with a null
+      if (status.ok()) status = load_image(file, request, foreign, allocate, stored);
+    } else {
+      MemorySource content({reinterpret_cast<const uint8_t*>(text.data()), text.size()});
+      status = load_image(content, request, foreign, allocate, stored);
+    }
   }
-  if (!status.ok()) raise_status(status, is_path ? text.c_str() : nullptr);
+  if (!status.ok()) raise_status(status, is_path ? text.data() : nullptr);
   if (stored) return py::none();
   return pixels;
 }

@@ -123,6 +123,7 @@ void FileSource::swap(FileSource& other) noexcept {
 }
 
 Status read_all(ByteSource& source, size_t limit, std::vector<uint8_t>& content) {
+  if (source.size() <= limit - content.size()) content.reserve(content.size() + source.size());
   do {
     const auto window = source.window();
     if (window.size() > limit - content.size()) {

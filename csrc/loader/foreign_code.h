@@ -6,6 +6,7 @@
 #include <memory>
 #include <span>
 
+#include "base/byte_source.h"
 #include "base/pixels.h"
 #include "base/status.h"
 
@@ -32,6 +33,10 @@ class ForeignCode {
   // beginning does not tell.
   virtual uint64_t memory_needed(std::span<const uint8_t> beginning, uint64_t size) = 0;
 
+  // Whether content that is no JPEG and begins like this will be refused, whatever follows; ok if
+  // it may be an image.
+  virtual Status check_beginning(std::span<const uint8_t> beginning) = 0;
+
   // Whether samples pass through `finish` instead of being stored by the core.
   virtual bool has_finish() const = 0;
 
@@ -42,5 +47,11 @@ class ForeignCode {
   // still to be done to it, or null.
   virtual Status finish(const float* image, uint8_t* destination, const double* transform) = 0;
 };
+
+// Larger files that are no JPEGs are refused, because they are read whole.
+constexpr size_t kMaxOtherFile = size_t{1} << 30;
+
+// Whether `source`, at its beginning and no JPEG, can be refused before more of it is read.
+Status check_other(const ByteSource& source, ForeignCode& foreign);
 
 }  // namespace pyloader

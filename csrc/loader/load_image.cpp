@@ -1,18 +1,18 @@
 #include "loader/load_image.h"
 
-#include "base/byte_source.h"
+#include <vector>
+
+#include "io/file_source.h"
 #include "jpeg/decoder.h"
 #include "loader/sample_maker.h"
 
 namespace pyloader {
 
-Status load_image(std::span<const uint8_t> content, const ImageRequest& request,
-                  ForeignCode& foreign, const std::function<uint8_t*(Size)>& allocate,
-                  bool& stored) {
+Status load_image(ByteSource& source, const ImageRequest& request, ForeignCode& foreign,
+                  const std::function<uint8_t*(Size)>& allocate, bool& stored) {
   stored = false;
-  if (content.empty()) return {StatusCode::kBadImage, "the file is empty"};
-  MemorySource source(content);
-  const bool is_jpeg = looks_like_jpeg(content);
+  if (source.window().empty()) return {StatusCode::kBadImage, "the file is empty"};
+  const bool is_jpeg = looks_like_jpeg(source.window());
   Size natural;
   OtherImage image;
   if (is_jpeg) {
@@ -21,7 +21,11 @@ Status load_image(std::span<const uint8_t> content, const ImageRequest& request,
     JpegHeader header;
     if (Status status = decoder.open(source, header); !status.ok()) return status;
     natural = header.size;
+    if (Status status = read_again(source); !status.ok()) return status;
   } else {
+    if (Status status = check_other(source, foreign); !status.ok()) return status;
+    std::vector<uint8_t> content;
+    if (Status status = read_all(source, kMaxOtherFile, content); !status.ok()) return status;
     if (Status status = foreign.decode_other(content, nullptr, nullptr, image); !status.ok())
       return status;
     stored = image.stored;

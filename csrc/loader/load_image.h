@@ -3,8 +3,8 @@
 
 #include <cstdint>
 #include <functional>
-#include <span>
 
+#include "base/byte_source.h"
 #include "base/limits.h"
 #include "base/pixels.h"
 #include "base/status.h"
@@ -22,11 +22,10 @@ struct ImageRequest {
   ImageLimits limits = {};
 };
 
-// Decodes encoded `content` into memory that `allocate` gives for the final size: rows of packed
-// pixels. `stored` is set when foreign code kept the image to itself (deeper than 8 bits); nothing
-// is allocated then. Throws std::bad_alloc.
-Status load_image(std::span<const uint8_t> content, const ImageRequest& request,
-                  ForeignCode& foreign, const std::function<uint8_t*(Size)>& allocate,
-                  bool& stored);
+// Decodes encoded content, from its beginning on, into memory that `allocate` gives for the final
+// size: rows of packed pixels. `stored` is set when foreign code kept the image to itself (deeper
+// than 8 bits); nothing is allocated then. Throws std::bad_alloc.
+Status load_image(ByteSource& source, const ImageRequest& request, ForeignCode& foreign,
+                  const std::function<uint8_t*(Size)>& allocate, bool& stored);
 
 }  // namespace pyloader

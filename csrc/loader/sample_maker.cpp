@@ -8,9 +8,6 @@
 namespace pyloader {
 namespace {
 
-// Files of other formats are read whole; larger ones are refused.
-constexpr size_t kMaxOtherFile = size_t{1} << 30;
-
 SampleLayout float_layout(SampleLayout layout) {
   layout.item_size = sizeof(float);
   return layout;
@@ -307,14 +304,13 @@ Status SampleMaker::take_memory_for_other(ByteSource& source) {
   std::vector<uint8_t>().swap(content_);
   hold_.give_back();
   if (Status status = take_memory(bytes); !status.ok()) return status;
-  if (source.rewind()) return {};
-  if (Status status = source.status(); !status.ok()) return status;
-  return {StatusCode::kReadFailed, "it could not be read a second time"};
+  return read_again(source);
 }
 
 Status SampleMaker::make_other(ByteSource& source, uint8_t* destination, WorkerCounters& counters) {
   Stopwatch watch;
   content_.clear();
+  if (Status status = check_other(source, foreign_); !status.ok()) return status;
   if (large_images_ != nullptr && large_images_->bounded()) {
     if (Status status = take_memory_for_other(source); !status.ok()) return status;
   }

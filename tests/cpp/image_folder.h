@@ -78,6 +78,10 @@ class FakeCode final : public ForeignCode {
     image.owner = std::move(pixels);
     return {};
   }
+  Status check_beginning(std::span<const uint8_t> beginning) override {
+    if (beginning[0] == 'P') return {};
+    return {StatusCode::kBadImage, "not an image"};
+  }
   uint64_t memory_needed(std::span<const uint8_t>, uint64_t size) override { return size; }
   bool has_finish() const override { return finishes_; }
   bool wants_transformed() const override { return true; }

@@ -226,14 +226,16 @@ void single_images_load_like_samples() {
                                .filter = small_spec().filter,
                                .keep_aspect_ratio = false};
   bool stored = true;
-  check(load_image(content, {}, code, allocate, stored).ok());
+  MemorySource jpeg(content);
+  check(load_image(jpeg, {}, code, allocate, stored).ok());
   check(!stored && size == Size{33, 21}, "its own size");
-  check(load_image(content, sample, code, allocate, stored).ok());
+  check(load_image(jpeg, sample, code, allocate, stored).ok());
   check(size == Size{24, 20} && folder.is_sample(folder.add(content), pixels.data()));
   const std::vector<uint8_t> other = make_other(7, 9, 3, 5);
-  check(load_image(other, sample, code, allocate, stored).ok());
+  MemorySource pixmap(other);
+  check(load_image(pixmap, sample, code, allocate, stored).ok());
   check(folder.is_sample(folder.add(other), pixels.data()));
-  check(load_image(other, {}, code, allocate, stored).ok() && size == Size{7, 9});
+  check(load_image(pixmap, {}, code, allocate, stored).ok() && size == Size{7, 9});
   check(std::equal(pixels.begin(), pixels.end(), other.begin() + 6));
 }
 
@@ -246,7 +248,8 @@ void single_images_that_are_none_fail() {
   };
   for (const std::string text : {"", "text", "\xFF\xD8\xFF"}) {
     const std::vector<uint8_t> content(text.begin(), text.end());
-    const Status status = load_image(content, {}, code, allocate, stored);
+    MemorySource source(content);
+    const Status status = load_image(source, {}, code, allocate, stored);
     check(status.code() == StatusCode::kBadImage && !status.reason().empty());
   }
 }
