@@ -20,8 +20,9 @@ demo: $(VENV)/built
 	$(BIN)/python examples/demo.py $(if $(DATA),--data "$(DATA)")
 
 # The whole suite, against the real Keras and Pillow. With the other frameworks after make frameworks.
+# Two files of tests run at a time; make test ARGS="-n 0 --pdb -k name" has one process.
 test: $(VENV)/with-test
-	$(BIN)/python -m pytest -q $(ARGS)
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile $(ARGS)
 
 # PyTorch, TensorFlow, JAX and Ray beside Keras (about 3 GB), for the tests in tests/frameworks.
 frameworks: $(VENV)/with-frameworks

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,6 +33,11 @@ def global_random_untouched() -> Iterator[None]:
     yield
     after = np.random.get_state(legacy=False)
     np.testing.assert_equal(after, before)
+
+
+def without_addresses(parameters: Any) -> str:
+    """A test's name by its parameters, the same in every process, though there are functions."""
+    return re.sub(r" at 0x[0-9a-f]+", "", str(parameters))
 
 
 def photo(height: int, width: int, seed: int) -> NDArray[np.uint8]:

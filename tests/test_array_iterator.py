@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import assert_close_batch, assert_same_batch, photo
+from conftest import assert_close_batch, assert_same_batch, photo, without_addresses
 from numpy.typing import NDArray
 from test_transforms import BAD_RANGES, TUTORIAL
 
@@ -65,7 +65,7 @@ def test_every_dtype(keras_image: ModuleType, dtype: str, given: str) -> None:
         {"brightness_range": (0.5, 1.5)},
         {"preprocessing_function": lambda image: image[..., ::-1] * 2, "rescale": 0.5},
     ],
-    ids=str,
+    ids=without_addresses,
 )
 def test_generator_options(keras_image: ModuleType, options: dict[str, Any]) -> None:
     images = _images()

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import assert_close_batch, assert_same_batch
+from conftest import assert_close_batch, assert_same_batch, without_addresses
 from test_transforms import TUTORIAL
 
 import pyloader
@@ -68,7 +68,7 @@ def test_without_interpolation_every_bit_is_keras(
         {**TUTORIAL, "dtype": "float64"},
         {**TUTORIAL, "preprocessing_function": lambda image: image[..., ::-1] - 100},
     ],
-    ids=str,
+    ids=without_addresses,
 )
 def test_with_interpolation_values_are_keras_to_a_thousandth(
     keras_image: ModuleType, class_folders: Path, options: dict[str, Any]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import assert_same_batch, photo, write_class_folders
+from conftest import assert_same_batch, photo, without_addresses, write_class_folders
 
 from pyloader import DirectoryIterator, ImageDataGenerator
 
@@ -84,7 +84,7 @@ def test_options(keras_image: ModuleType, class_folders: Path, options: dict[str
         },
         {"preprocessing_function": lambda image: image[..., :1], "rescale": 2.0},
     ],
-    ids=str,
+    ids=without_addresses,
 )
 def test_generator_options(
     keras_image: ModuleType, class_folders: Path, generator_options: dict[str, Any]
@@ -298,7 +298,7 @@ def test_no_images_make_empty_batches(
         {"preprocessing_function": lambda image: 2 * image, "rescale": 0.1},
         {"dtype": "uint8"},
     ],
-    ids=str,
+    ids=without_addresses,
 )
 def test_other_formats_and_deep_gray_images(
     keras_image: ModuleType, tmp_path: Path, color_mode: str, generator_options: dict[str, Any]
