@@ -5,9 +5,10 @@ from __future__ import annotations
 import gc
 from pathlib import Path
 
+import numpy as np
 import pytest
-from conftest import write_jpeg
 from faults import NEEDS_PROC, resources, succeeds
+from pictures import jpeg
 
 from pyloader import ImageDataGenerator
 
@@ -17,8 +18,9 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """8 images that take a while to decode, so that threads are at work whenever one looks."""
     root = tmp_path_factory.mktemp("large")
     (root / "a").mkdir()
+    noise = np.random.default_rng(1).integers(0, 256, (500, 500, 3), np.uint8)
     for number in range(8):
-        write_jpeg(root / "a" / f"{number}.jpg", 500, 500, seed=number)
+        (root / "a" / f"{number}.jpg").write_bytes(jpeg(noise, quality=90))
     return root
 
 
@@ -51,6 +53,7 @@ for _ in range(30):
     use(gc.collect)
 gc.collect()
 for _ in range(600):  # a thread that nobody can join takes its time to end
+    gc.collect()  # not if another thread was just at it
     if resources()["threads"] <= first["threads"]:
         sys.exit()
     time.sleep(0.05)
