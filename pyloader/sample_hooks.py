@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyloader.arguments import MAX_PIXELS
-from pyloader.late_imports import keep_forks_out, late_import
+from pyloader.forks import watch_forks
+from pyloader.late_imports import late_import
 from pyloader.standardization import Standardization
 from pyloader.transforms import apply_row
 
@@ -63,7 +64,7 @@ class SampleHooks:
         transform: Callable[[NDArray[Any], NDArray[np.float64]], Any] | None = None,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
-        keep_forks_out()
+        watch_forks()
         self.has_finish = has_finish
         self.native_transform = native_transform
         self._color_mode = color_mode

@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pyloader.forks import no_fork
+from pyloader.late_imports import late_import
+
 __all__ = ["encode_image", "save_images", "stretch"]
 
 _JPEG_QUALITY = 75  # Pillow's default
@@ -85,22 +88,24 @@ def encode_image(levels: NDArray[np.uint8], file_format: str) -> bytes:
         ValueError: The format is unknown.
         OSError: The format cannot hold the image.
     """
-    import cv2
-
+    cv2 = late_import("cv2")
     channels = levels.shape[2]
     if channels == 4 and file_format.lower() in _JPEG_ENDINGS:
         raise OSError(f"cannot write an RGBA image as {file_format}. Save it as png.")
     ending = f".{file_format}"
-    if not cv2.haveImageWriter(ending):
-        raise ValueError(f"unknown file extension: {ending}")
+    with no_fork:
+        if not cv2.haveImageWriter(ending):
+            raise ValueError(f"unknown file extension: {ending}")
     order = {1: [0], 3: [2, 1, 0], 4: [2, 1, 0, 3]}[channels]
     quality = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
     try:
-        done, content = cv2.imencode(
-            ending, levels[:, :, order], quality if file_format.lower() in _JPEG_ENDINGS else []
-        )
+        with no_fork:
+            done, content = cv2.imencode(
+                ending, levels[:, :, order], quality if file_format.lower() in _JPEG_ENDINGS else []
+            )
     except cv2.error as error:
         raise OSError(f"cannot write this image as {file_format}: {error}") from error
     if not done:
         raise OSError(f"cannot write this image as {file_format}")
-    return content.tobytes()
+    encoded: bytes = content.tobytes()
+    return encoded

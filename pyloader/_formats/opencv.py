@@ -1,8 +1,7 @@
-"""OpenCV's image reader, imported late and kept quiet."""
+"""OpenCV's image reader, imported late, kept quiet and kept out of forks."""
 
 from __future__ import annotations
 
-import os
 import threading
 from types import TracebackType
 from typing import Any
@@ -10,43 +9,32 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pyloader.forks import no_fork
 from pyloader.late_imports import late_import
 
 
-def _cv2() -> Any:
-    """OpenCV, with its list of decoders made: it makes it for the first image, whatever that is."""
-    return late_import("cv2", lambda cv2: cv2.imdecode(np.zeros(1, np.uint8), cv2.IMREAD_UNCHANGED))
+class _OpenCV:
+    """OpenCV for who is inside, silent and not interrupted by a fork.
 
-
-class _Quiet:
-    """Turns OpenCV's log off while anyone is inside, and back to what it was after the last one.
-
-    The log level belongs to the process, not to a thread, so the visitors are counted.
+    It makes much on first use, and where a thread was at that during a fork, the child waits for
+    ever. Its log level belongs to the process, not to a thread, so the visitors are counted; it is
+    what it was after the last one.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._visitors = 0
         self._level = 0
-        self._level_is_known = False
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._leave_to_parent)
 
-    def _leave_to_parent(self) -> None:
-        """In a child of a fork: the visitors and who holds the lock are not there."""
-        self._lock = threading.Lock()
-        self._level_is_known = self._visitors > 0  # and OpenCV is silent already
-        self._visitors = 0
-
-    def __enter__(self) -> None:
-        logging = _cv2().utils.logging
+    def __enter__(self) -> Any:
+        cv2 = late_import("cv2")
+        no_fork.__enter__()
         with self._lock:
             if self._visitors == 0:
-                level = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
-                if not self._level_is_known:
-                    self._level = level
-                self._level_is_known = False
+                logging = cv2.utils.logging
+                self._level = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
             self._visitors += 1
+        return cv2
 
     def __exit__(
         self,
@@ -57,10 +45,11 @@ class _Quiet:
         with self._lock:
             self._visitors -= 1
             if self._visitors == 0:
-                _cv2().utils.logging.setLogLevel(self._level)
+                late_import("cv2").utils.logging.setLogLevel(self._level)
+        no_fork.__exit__(kind, error, traceback)
 
 
-_quiet = _Quiet()
+_opencv = _OpenCV()
 
 
 def read(content: bytes) -> NDArray[Any] | None:
@@ -73,8 +62,7 @@ def read(content: bytes) -> NDArray[Any] | None:
         (H, W) or (H, W, C), colour in the order blue, green, red, alpha; None when OpenCV cannot
         read it. Nothing is printed, except by libpng about damaged data.
     """
-    cv2 = _cv2()
-    with _quiet:
+    with _opencv as cv2:
         try:
             image: NDArray[Any] | None = cv2.imdecode(
                 np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED
@@ -115,7 +103,9 @@ def recolor(image: NDArray[np.uint8], conversion: str) -> NDArray[np.uint8]:
             result[:, :, place] = 255
         else:
             pairs += [source, place]
-    _cv2().mixChannels([np.ascontiguousarray(image)], [result], pairs)
+    given = np.ascontiguousarray(image)
+    with _opencv as cv2:
+        cv2.mixChannels([given], [result], pairs)
     return result
 
 
