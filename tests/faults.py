@@ -14,7 +14,7 @@ import pytest
 
 TESTS = Path(__file__).parent
 
-PATIENCE = 120
+PATIENCE = 600
 """Seconds that nothing takes, on the slowest machine; a hang is found, and says so."""
 
 NEEDS_PROC = pytest.mark.skipif(

@@ -48,7 +48,7 @@ def run(script: str, data: Path, *options: str) -> tuple[int, str, dict[str, Any
         check=False,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         cwd=BENCH.parent,
         env=os.environ
         | {"PYTHONPATH": os.pathsep.join([str(TESTS), str(data.parent), *python_path])},

@@ -57,7 +57,7 @@ for delivered in images:
         capture_output=True,
         text=True,
         preexec_fn=_limited_to(200_000),
-        timeout=60,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("no more images are kept") == 2  # the warning and the word in stats

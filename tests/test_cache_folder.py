@@ -77,7 +77,7 @@ def _start(folder: Path, cache: Path, out: Path, limit: str = "") -> Any:
 
 
 def _figures(process: Any) -> tuple[int, int, int]:
-    output, errors = process.communicate(timeout=120)
+    output, errors = process.communicate(timeout=600)
     assert process.returncode == 0, errors
     hits, misses, size = (int(word) for word in output.split())
     return hits, misses, size

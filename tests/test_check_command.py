@@ -39,7 +39,7 @@ def bad_folder(tmp_path: Path) -> Path:
 def run(*words: str | Path, **options: Any) -> subprocess.CompletedProcess[bytes]:
     """The command in a process of its own."""
     command = [sys.executable, "-m", "pyloader", "check", *words]
-    return subprocess.run(command, capture_output=True, check=False, timeout=120, **options)
+    return subprocess.run(command, capture_output=True, check=False, timeout=600, **options)
 
 
 def test_the_text_lists_findings_by_kind(
@@ -211,7 +211,7 @@ def test_a_terminal_sees_progress_and_a_pipe_does_not(bad_folder: Path) -> None:
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0))
     command = [sys.executable, "-m", "pyloader", "check", str(bad_folder)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=theirs, check=False, timeout=120)
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=theirs, check=False, timeout=600)
     os.close(theirs)
     shown = b""
     try:
@@ -244,7 +244,7 @@ def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path) -> None:
     # More than a pipe and a reader's buffer hold.
     write(tmp_path, {f"{number:0200}.jpg": b"" for number in range(3000)})
     script = f"{sys.executable} -m pyloader check {tmp_path} | head -1; echo ${{PIPESTATUS[0]}}"
-    done = subprocess.run(["bash", "-c", script], capture_output=True, check=False, timeout=120)
+    done = subprocess.run(["bash", "-c", script], capture_output=True, check=False, timeout=600)
     assert done.stdout.split() == [b"unreadable", b"(3,000)", b"1"]
     assert not done.stderr
 

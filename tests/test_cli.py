@@ -75,7 +75,7 @@ def test_the_package_runs_as_a_module() -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr
     assert "libjpeg-turbo" in done.stdout

@@ -318,6 +318,6 @@ def test_a_copy_starts_at_the_beginning(table: Any, class_folders: Path) -> None
 def test_pandas_is_not_imported_by_pyloader() -> None:
     code = "import sys, pyloader; print('pandas' in sys.modules)"
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=600
     )
     assert done.stdout == "False\n"

@@ -206,7 +206,7 @@ def test_import_loads_numpy_and_the_extension_only() -> None:
         " 'pandas', 'argparse', 'tensorflow', 'torch'}))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=600
     )
     assert done.stdout == "[]\n"
 

@@ -251,7 +251,7 @@ def test_the_interpreter_exits_quietly_in_mid_epoch(class_folders: Path) -> None
         "kept[0].close()\n"
     )
     command = [sys.executable, "-X", "dev", "-W", "error", "-c", code, str(class_folders)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 

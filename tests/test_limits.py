@@ -303,7 +303,7 @@ def measured(folder: Path, limit: int, keep: bool = False, **options: Any) -> An
     """How far the process' memory rose, images delivered, the MemoryLimitError, and errors."""
     arguments = json.dumps([str(folder), limit, options, keep])
     done = subprocess.run(
-        [sys.executable, "-c", MEASURE, arguments], capture_output=True, text=True, timeout=300
+        [sys.executable, "-c", MEASURE, arguments], capture_output=True, text=True, timeout=600
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

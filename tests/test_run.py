@@ -31,7 +31,7 @@ def run(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str
         check=False,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
 
 

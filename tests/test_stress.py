@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pyloader import ImageDataGenerator
 
 # What no step takes, on the slowest machine; a hang is found, and says so.
-PATIENCE = 120
+PATIENCE = 600
 
 
 def _flow(directory: Path, seed: int, **options: Any) -> Any:

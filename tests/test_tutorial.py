@@ -42,7 +42,7 @@ def test_the_tutorial_prints_what_its_readers_expect(data: Path, named: bool) ->
         check=False,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
     )
     assert ran.stderr == ""
     assert ran.stdout == EXPECTED

@@ -20,6 +20,6 @@ def says_same(code: str, *arguments: str) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=180,
+        timeout=600,
     )
     assert (done.returncode, done.stdout) == (0, "same\n"), done.stderr

@@ -41,7 +41,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(
-    script: str, *arguments: Any, timeout: int = 120, **environment: str
+    script: str, *arguments: Any, timeout: int = 600, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """Runs an example to its end; it must succeed."""
     done = subprocess.run(
@@ -121,7 +121,7 @@ def kill(launcher: subprocess.Popen[str]) -> None:
         for pid in family:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-    launcher.communicate(timeout=60)
+    launcher.communicate(timeout=600)
 
 
 def descendants(pid: int) -> list[int]:
@@ -172,7 +172,7 @@ def test_a_killed_run_goes_on_with_another_number_of_processes(
                 wait_for_step(launcher, journals[before], 5)
                 kill(launcher)
                 continue
-            output, errors = launcher.communicate(timeout=120)
+            output, errors = launcher.communicate(timeout=600)
             assert launcher.returncode == 0, errors
 
     began = re.search(r"(\d) processes, 9 steps per epoch, begin at step (\d+)", output)
@@ -198,7 +198,7 @@ def test_ray_train_replaces_a_worker_that_fails(data: Path, tmp_path: Path) -> N
     done = run(
         "ray_train.py",
         *("--data", data, "--epochs", 4, "--fail-at", 6, "--storage", tmp_path / "ray"),
-        timeout=240,
+        timeout=600,
     )
     assert "2 workers, 4 epochs, 8 steps" in done.stdout
     assert done.stdout.endswith("the last workers began at step 4\n")

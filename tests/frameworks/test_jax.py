@@ -48,7 +48,7 @@ def run(code: str, *arguments: str, devices: int = 1) -> subprocess.Popen[str]:
 
 
 def expect(process: subprocess.Popen[str], last_line: str) -> None:
-    stdout, stderr = process.communicate(timeout=120)
+    stdout, stderr = process.communicate(timeout=600)
     assert process.returncode == 0, stderr
     assert stdout.endswith(last_line), stdout
 

@@ -82,7 +82,7 @@ def run_ray(folder: Path, kind: str, version: str) -> tuple[Any, list[Any]]:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     workers = [json.loads((folder / f"worker{rank}.json").read_text()) for rank in range(2)]

@@ -125,7 +125,7 @@ def test_without_a_group_ranks_of_torchrun_meet_at_its_agent(tmp_path: Path) -> 
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         check=True,
         capture_output=True,
-        timeout=240,
+        timeout=600,
     )
     for rank in (0, 1):
         shard, text = json.loads((tmp_path / f"rank {rank}").read_text())

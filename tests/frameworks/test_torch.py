@@ -307,7 +307,7 @@ def test_one_worker_delivers_the_passes_of_the_iterator_from_where_it_stands(
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=600,
     )
     assert (ran.returncode, ran.stdout) == (0, "same\n"), ran.stderr
 
@@ -322,7 +322,7 @@ def test_several_workers_are_refused_with_advice() -> None:
         "next(iter(loader))\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=600
     )
     assert done.returncode == 1
     assert "RuntimeError: This dataset is loaded by 2 worker processes" in done.stderr
@@ -364,7 +364,7 @@ def test_keras_on_torch_gets_the_loaders_memory() -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=600,
         env={**os.environ, "KERAS_BACKEND": "torch"},
     )
     assert (done.returncode, done.stdout) == (0, "same memory\n"), done.stderr

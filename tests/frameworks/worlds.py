@@ -44,7 +44,7 @@ def run_world_of(
         for argument, extra in zip(arguments, environments, strict=True)
     ]
     try:
-        outputs = [worker.communicate(timeout=240) for worker in workers]
+        outputs = [worker.communicate(timeout=600) for worker in workers]
     finally:
         for worker in workers:
             worker.kill()
