@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import os
 import threading
-from types import TracebackType
 
 __all__ = ["no_fork", "watch_forks"]
 
@@ -32,12 +31,7 @@ class _NoFork:
             self._inside += 1
         self._own.count = own + 1
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self._own.count -= 1
         with self._changed:
             self._inside -= 1

@@ -57,7 +57,7 @@ def test_a_fork_waits_for_who_is_in_opencv(mixed: Path) -> None:
 from pyloader._formats.opencv import _opencv
 inside, left = threading.Event(), []
 def stay():
-    with _opencv:
+    with _opencv():
         inside.set()
         time.sleep(0.3)
         left.append(1)
@@ -65,7 +65,7 @@ thread = threading.Thread(target=stay)
 thread.start()
 inside.wait()
 def enter():
-    with _opencv:
+    with _opencv():
         return left == [1]
 forked(enter)
 thread.join()

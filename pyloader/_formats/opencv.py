@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from types import TracebackType
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,10 @@ from pyloader.forks import no_fork
 from pyloader.late_imports import late_import
 
 
-class _OpenCV:
-    """OpenCV for who is inside, silent and not interrupted by a fork.
+class _Silence:
+    """Turns OpenCV's log off while anyone is inside, and back to what it was after the last one.
 
-    It makes much on first use, and where a thread was at that during a fork, the child waits for
-    ever. Its log level belongs to the process, not to a thread, so the visitors are counted; it is
-    what it was after the last one.
+    The log level belongs to the process, not to a thread, so the visitors are counted.
     """
 
     def __init__(self) -> None:
@@ -26,30 +25,32 @@ class _OpenCV:
         self._visitors = 0
         self._level = 0
 
-    def __enter__(self) -> Any:
-        cv2 = late_import("cv2")
-        no_fork.__enter__()
+    def __enter__(self) -> None:
+        logging = late_import("cv2").utils.logging
         with self._lock:
             if self._visitors == 0:
-                logging = cv2.utils.logging
                 self._level = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
             self._visitors += 1
-        return cv2
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         with self._lock:
             self._visitors -= 1
             if self._visitors == 0:
                 late_import("cv2").utils.logging.setLogLevel(self._level)
-        no_fork.__exit__(kind, error, traceback)
 
 
-_opencv = _OpenCV()
+_silence = _Silence()
+
+
+@contextmanager
+def _opencv() -> Iterator[Any]:
+    """OpenCV, silent and not interrupted by a fork.
+
+    It makes much on first use: where a thread was at that during a fork, the child waits for ever.
+    """
+    cv2 = late_import("cv2")
+    with no_fork, _silence:
+        yield cv2
 
 
 def read(content: bytes) -> NDArray[Any] | None:
@@ -62,7 +63,7 @@ def read(content: bytes) -> NDArray[Any] | None:
         (H, W) or (H, W, C), colour in the order blue, green, red, alpha; None when OpenCV cannot
         read it. Nothing is printed, except by libpng about damaged data.
     """
-    with _opencv as cv2:
+    with _opencv() as cv2:
         try:
             image: NDArray[Any] | None = cv2.imdecode(
                 np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED
@@ -104,7 +105,7 @@ def recolor(image: NDArray[np.uint8], conversion: str) -> NDArray[np.uint8]:
         else:
             pairs += [source, place]
     given = np.ascontiguousarray(image)
-    with _opencv as cv2:
+    with _opencv() as cv2:
         cv2.mixChannels([given], [result], pairs)
     return result
 
