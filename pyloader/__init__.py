@@ -5,18 +5,18 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from pyloader._native.load_img import load_img
 from pyloader._pyloader import build_info
-from pyloader.array_iterator import NumpyArrayIterator
-from pyloader.dataframe_iterator import DataFrameIterator
-from pyloader.directory_iterator import DirectoryIterator
 from pyloader.errors import ImageError, MemoryLimitError
 from pyloader.generator import ImageDataGenerator
-from pyloader.images import load_img
+from pyloader.iterators.array import NumpyArrayIterator
+from pyloader.iterators.dataframe import DataFrameIterator
+from pyloader.iterators.directory import DirectoryIterator
 
 if TYPE_CHECKING:
-    from pyloader.dataset import image_dataset_from_directory
-    from pyloader.integrations.keras_patch import patch_keras, unpatch_keras
-    from pyloader.pairs import pair
+    from pyloader.integrations.keras2.patch import patch_keras, unpatch_keras
+    from pyloader.iterators.dataset import image_dataset_from_directory
+    from pyloader.iterators.pair import pair
 
 __all__ = [
     "DataFrameIterator",
@@ -37,10 +37,10 @@ __version__: str = build_info()["version"]
 """The version of the package."""
 
 _LAZY = {
-    "image_dataset_from_directory": "pyloader.dataset",
-    "pair": "pyloader.pairs",
-    "patch_keras": "pyloader.integrations.keras_patch",
-    "unpatch_keras": "pyloader.integrations.keras_patch",
+    "image_dataset_from_directory": "pyloader.iterators.dataset",
+    "pair": "pyloader.iterators.pair",
+    "patch_keras": "pyloader.integrations.keras2.patch",
+    "unpatch_keras": "pyloader.integrations.keras2.patch",
 }
 """Names that are imported when they are asked for, and where they are."""
 

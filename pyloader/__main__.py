@@ -2,7 +2,7 @@
 
 import sys
 
-from pyloader.cli import main
+from pyloader._tools.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -114,7 +114,7 @@ class Loader:
         substitutes: NDArray[np.int64] | None = None,
     ) -> int:
         """Queues one batch (1 or more positions in `paths` or `array`, in order), with a transform
-        row for each (`pyloader.transforms`, (k, 11), C-contiguous), and with the samples that
+        row for each (`_augment.transforms`, (k, 11), C-contiguous), and with the samples that
         on_error="replace" tries in place of each, (k, any), and returns its ticket at
         once. Work starts when a slot is free: at most `depth` batches are being filled or wait
         to be fetched."""

@@ -15,12 +15,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
+from pyloader._data.dataset_files import ALLOWED_FORMATS
+from pyloader._data.folders import IMAGE_EXTENSIONS
+from pyloader._native.cores import usable_cores
+from pyloader._tools.file_check import FileChecker, Verdict
+from pyloader._tools.image_files import FoundFiles, find_image_files
 from pyloader.arguments import MAX_PIXELS, check_count, check_limit
-from pyloader.cores import usable_cores
-from pyloader.dataset_discovery import ALLOWED_FORMATS
-from pyloader.discovery import IMAGE_EXTENSIONS
-from pyloader.file_check import FileChecker, Verdict
-from pyloader.image_files import FoundFiles, find_image_files
 
 __all__ = ["EXTENSIONS", "KINDS", "Finding", "FolderCheck", "Report", "check_folder"]
 

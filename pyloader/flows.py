@@ -8,11 +8,11 @@ from typing import Any
 
 from numpy.typing import ArrayLike, DTypeLike
 
+from pyloader._distributed.shards import ShardSpec
 from pyloader.arguments import MAX_PIXELS, MAX_SCANS
-from pyloader.array_iterator import NumpyArrayIterator
 from pyloader.caching import CacheSpec
-from pyloader.directory_iterator import DirectoryIterator
-from pyloader.shards import ShardSpec
+from pyloader.iterators.array import NumpyArrayIterator
+from pyloader.iterators.directory import DirectoryIterator
 from pyloader.table_flows import TableFlows
 
 __all__ = ["Flows"]

@@ -10,19 +10,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from pyloader.callers import level_of_caller
-from pyloader.custom import as_global_generator
-from pyloader.drawing import Random, draw_one, ranges_of
-from pyloader.flows import Flows
-from pyloader.integrations import keras_config
-from pyloader.revisions import Revised
-from pyloader.standardization import (
+from pyloader._augment.custom import as_global_generator
+from pyloader._augment.sampling import Random, draw_one, ranges_of
+from pyloader._augment.standardize import (
     PreprocessingFunction,
     fit_statistics,
     standardization_of,
     unfitted_statistics,
 )
-from pyloader.transforms import apply_row, table_of, transform_rows
+from pyloader._augment.transforms import apply_row, table_of, transform_rows
+from pyloader.callers import level_of_caller
+from pyloader.flows import Flows
+from pyloader.iterators import keras_config
+from pyloader.iterators.revisions import Revised
 
 __all__ = ["ImageDataGenerator"]
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pyloader import shards
+from pyloader._distributed import shards
+from pyloader._distributed.shards import ShardSpec
+from pyloader._native.loading import LoaderSettings, check_pin_memory
+from pyloader._native.memory import plan_memory
 from pyloader.arguments import (
     MAX_PIXELS,
     MAX_SCANS,
@@ -16,9 +19,6 @@ from pyloader.arguments import (
     check_on_error,
 )
 from pyloader.caching import CacheSpec, Caching, check_cache, native_of
-from pyloader.loading import LoaderSettings, check_pin_memory
-from pyloader.memory import plan_memory
-from pyloader.shards import ShardSpec
 
 __all__ = ["Options", "check_options"]
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import DTypeLike
 
+from pyloader._distributed.shards import ShardSpec
 from pyloader.arguments import MAX_PIXELS, MAX_SCANS
 from pyloader.caching import CacheSpec
-from pyloader.dataframe_iterator import DataFrameIterator
-from pyloader.shards import ShardSpec
+from pyloader.iterators.dataframe import DataFrameIterator
 
 if TYPE_CHECKING:
     from pandas import DataFrame  # type: ignore[import-untyped]

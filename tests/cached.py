@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pyloader import ImageDataGenerator
-from pyloader.iterators import Iterator
+from pyloader.iterators.base import Iterator
 
 TICK = 0.025
 """Seconds after which a change of a file shows in its times, wherever tests run."""

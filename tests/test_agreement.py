@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from pyloader import agreement
-from pyloader.shards import Shard, agree
+from pyloader._distributed import agreement
+from pyloader._distributed.shards import Shard, agree
 
 
 @pytest.fixture(autouse=True)

@@ -21,9 +21,9 @@ import pytest
 import tqdm
 from checked import photo, png, write
 
+from pyloader._tools.check_report import quote, render, summarize
+from pyloader._tools.cli import main
 from pyloader.check import Finding, Report, check_folder
-from pyloader.check_report import quote, render, summarize
-from pyloader.cli import main
 
 ODD = os.fsdecode(b"caf\xe9\n'\x1b[31m,\"\\.jpg")
 """Latin-1, a line break, quotes, colour for a terminal."""

@@ -19,7 +19,7 @@ import pytest
 from checked import kinds, photo, png, reasons, write
 from PIL import Image
 
-from pyloader import file_check
+from pyloader._tools import file_check
 from pyloader.check import KINDS, FolderCheck, check_folder
 
 
@@ -61,7 +61,7 @@ def test_a_file_that_becomes_a_pipe_before_it_is_opened_makes_nobody_wait(tmp_pa
     write(tmp_path, {"b.jpg": photo(17)})
     code = """
 import os, sys
-from pyloader.file_check import FileChecker
+from pyloader._tools.file_check import FileChecker
 stat, folder = os.stat, sys.argv[1]
 os.stat = lambda path: stat(folder + "/b.jpg")
 print(FileChecker(10**6, 1).check(folder + "/a.jpg", with_digest=True).problems[0].reason)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pyloader.cli import main
+from pyloader._tools.cli import main
 
 
 def test_without_words_it_prints_the_help(capsys: pytest.CaptureFixture[str]) -> None:

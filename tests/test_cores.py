@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pyloader import cores
+from pyloader._native import cores
 
 
 def _write(root: Path, files: dict[str, str]) -> Path:

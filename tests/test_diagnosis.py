@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pyloader import ImageDataGenerator, diagnosis
-from pyloader.stats import make_stats
+from pyloader import ImageDataGenerator
+from pyloader._monitor import diagnosis
+from pyloader._monitor.stats import make_stats
 
 _S = 10**9
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pyloader.discovery import find_class_names, scan_class_folders
+from pyloader._data.folders import find_class_names, scan_class_folders
 
 
 def _tree(root: Path, files: Sequence[str]) -> Path:

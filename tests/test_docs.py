@@ -14,8 +14,8 @@ import pytest
 from run_page import blocks_of, runnable
 
 from pyloader import ImageDataGenerator
-from pyloader.memory import MemoryPlan
-from pyloader.stats import make_stats
+from pyloader._monitor.stats import make_stats
+from pyloader._native.memory import MemoryPlan
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted((ROOT / "docs").glob("*.md"))

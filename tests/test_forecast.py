@@ -11,7 +11,7 @@ import pytest
 from conftest import assert_same_batch, write_class_folders
 
 from pyloader import ImageDataGenerator
-from pyloader.forecast import Forecast
+from pyloader._order.keras_order import Forecast
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from conftest import write_class_folders
 from faults import succeeds
 from PIL import Image
 
-from pyloader.forks import _NoFork
+from pyloader._native.forks import _NoFork
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 _FORK = """
 import time
-from pyloader.forks import watch_forks
+from pyloader._native.forks import watch_forks
 def forked(deliver):
     child = os.fork()
     if child == 0:
@@ -76,7 +76,7 @@ assert enter()
 
 def test_who_is_inside_may_enter_again_and_fork(mixed: Path) -> None:
     code = """
-from pyloader.forks import no_fork
+from pyloader._native.forks import no_fork
 def enter():
     with no_fork:
         return True

@@ -10,8 +10,9 @@ import pytest
 from pictures import all_kinds, jpeg, picture
 from PIL import Image
 
-from pyloader import ImageError, load_img, other_formats
-from pyloader.image_size import find_format, find_size
+from pyloader import ImageError, load_img
+from pyloader._native import other_formats
+from pyloader._native.image_size import find_format, find_size
 
 FAMILIES = {"MPO": "JPEG", "DIB": "BMP", "WEBP": "WebP"}
 """Pillow's names of formats where ours differ."""

@@ -18,7 +18,7 @@ from pictures import jpeg, picture, with_pillow
 from PIL import Image
 
 from pyloader import ImageDataGenerator, ImageError, MemoryLimitError, load_img
-from pyloader.memory import plan_memory
+from pyloader._native.memory import plan_memory
 
 MB = 10**6
 FLOW: dict[str, Any] = {

@@ -210,7 +210,7 @@ def test_replace_finds_the_one_good_image_among_bad_ones(tmp_path: Path) -> None
 
 
 def test_substitutes_are_others_each_at_most_once() -> None:
-    from pyloader.substitutes import substitutes
+    from pyloader._native.substitutes import substitutes
 
     for n in itertools.chain(range(1, 140), (1000, 1009, 30030)):
         order = np.random.default_rng(n).permutation(n)

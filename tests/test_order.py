@@ -11,9 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from pyloader import ImageDataGenerator
-from pyloader.drawing import Drawing, ranges_of
-from pyloader.order import Cursor
-from pyloader.stream import Stream
+from pyloader._augment.sampling import Drawing, ranges_of
+from pyloader._order.cursor import Cursor
+from pyloader._order.random_stream import Stream
 
 _FLIPS_ONLY = Drawing(ranges_of(ImageDataGenerator()))
 _NOTHING = Drawing(None)

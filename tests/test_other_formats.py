@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from pyloader.other_formats import DeepImage, decode
+from pyloader._native.other_formats import DeepImage, decode
 
 COLOR_MODES = ("grayscale", "rgb", "rgba")
 FILTERS = {

@@ -15,7 +15,7 @@ from test_transforms import TUTORIAL
 
 import pyloader
 from pyloader import ImageDataGenerator, ImageError, MemoryLimitError
-from pyloader.iterators import Iterator
+from pyloader.iterators.base import Iterator
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*scipy.ndimage.interpolation:DeprecationWarning")
 

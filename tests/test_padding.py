@@ -13,8 +13,8 @@ from pictures import with_pillow
 from PIL import Image
 
 from pyloader import ImageError, image_dataset_from_directory
-from pyloader.image_size import read_image_size
-from pyloader.padding import fitted_place
+from pyloader._native.image_size import read_image_size
+from pyloader._native.padding import fitted_place
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ import pytest
 from conftest import assert_same_batch
 
 from pyloader import ImageDataGenerator, image_dataset_from_directory, pair
-from pyloader.twister import Recipe, Twister
+from pyloader._order.twister import Recipe, Twister
 
 _AUGMENTED = {"rotation_range": 20, "horizontal_flip": True, "zoom_range": 0.2}
 

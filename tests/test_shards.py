@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pyloader import shards
-from pyloader.shards import Shard, check_shard, find_shard
+from pyloader._distributed import shards
+from pyloader._distributed.shards import Shard, check_shard, find_shard
 
 VARIABLES = [
     *("RANK", "WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "PMI_RANK"),

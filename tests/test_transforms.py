@@ -13,10 +13,11 @@ import pytest
 from conftest import photo
 from numpy.typing import NDArray
 
-from pyloader import ImageDataGenerator, late_imports
-from pyloader.drawing import Drawing, ranges_of
-from pyloader.order import Cursor
-from pyloader.transforms import COLUMNS, apply_row, table_of, transform_rows
+from pyloader import ImageDataGenerator
+from pyloader._augment.sampling import Drawing, ranges_of
+from pyloader._augment.transforms import COLUMNS, apply_row, table_of, transform_rows
+from pyloader._native import late_imports
+from pyloader._order.cursor import Cursor
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*scipy.ndimage.interpolation:DeprecationWarning")
 

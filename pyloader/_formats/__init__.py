@@ -1,1 +1,1 @@
-"""Decoders for image formats other than JPEG. Private; `pyloader.other_formats` is the door."""
+"""Decoders for image formats other than JPEG. See `_native.other_formats`."""

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pyloader.forks import no_fork
-from pyloader.late_imports import late_import
+from pyloader._native.forks import no_fork
+from pyloader._native.late_imports import late_import
 
 
 class _Silence:

@@ -57,7 +57,7 @@ def decode(content: bytes) -> Raster:
     """Decodes a TIFF's first image, turned as its orientation says.
 
     Raises:
-        ValueError: Pillow would refuse it, or one of the cases that `pyloader.other_formats` lists.
+        ValueError: Pillow would refuse it, or a case that `_native.other_formats` lists.
     """
     directory = Directory(content)
     if _MEDIA_PHOTO in directory:

@@ -10,7 +10,7 @@ from typing import Any
 
 import keras  # type: ignore[import-untyped]
 
-from pyloader.integrations.repeated import Repeated
+from pyloader.iterators.repeated import Repeated
 
 __all__ = ["SaveIterator"]
 

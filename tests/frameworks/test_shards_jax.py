@@ -13,7 +13,7 @@ WORKER = """
 import json, os, sys
 rank, count, port, odd, keras_model_axis = json.loads(sys.argv[1])
 import jax
-from pyloader.shards import agree, find_shard
+from pyloader._distributed.shards import agree, find_shard
 
 before = find_shard("auto")
 jax.distributed.initialize(f"127.0.0.1:{port}", count, rank)

@@ -18,7 +18,7 @@ import json, os, sys
 from pathlib import Path
 import ray
 import ray.train
-from pyloader.shards import agree, find_shard
+from pyloader._distributed.shards import agree, find_shard
 
 folder, kind = Path(sys.argv[1]), sys.argv[2]
 with open(folder / "driver.json", "w") as file:

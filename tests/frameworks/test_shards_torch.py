@@ -16,8 +16,8 @@ pytest.importorskip("torch")
 
 WORKER = """
 import json, os, sys, time
-from pyloader import agreement
-from pyloader.shards import agree, find_shard
+from pyloader._distributed import agreement
+from pyloader._distributed.shards import agree, find_shard
 
 before = find_shard("auto")
 import torch.distributed as distributed
@@ -104,7 +104,7 @@ def test_a_store_in_a_file_serves_too(tmp_path: Path) -> None:
 TORCHRUN = """
 import json, os, sys
 import torch.distributed
-from pyloader.shards import agree, find_shard
+from pyloader._distributed.shards import agree, find_shard
 
 shard = find_shard("auto")
 try:

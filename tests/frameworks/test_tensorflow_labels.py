@@ -8,7 +8,7 @@ needs("keras", "tensorflow")
 SCRIPT = """
 import numpy as np
 from keras.src.utils.dataset_utils import labels_to_dataset_tf
-from pyloader.labels import dataset_targets
+from pyloader._data.labels import dataset_targets
 
 f4, f8 = np.float32, np.float64
 CASES = [

@@ -1,0 +1,1 @@
+"""Random transforms and normalization: parameters, matrices, statistics."""

@@ -1,0 +1,1 @@
+"""What a dataset consists of: files in folders, tables, labels."""

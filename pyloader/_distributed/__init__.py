@@ -1,0 +1,1 @@
+"""Which part of every batch belongs to this process."""

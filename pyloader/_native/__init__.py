@@ -1,0 +1,1 @@
+"""The native loader as Python sees it: settings, hooks, prefetching."""

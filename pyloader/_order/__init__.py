@@ -1,0 +1,1 @@
+"""Which samples come next: order, random stream, checkpoints."""

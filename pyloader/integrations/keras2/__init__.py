@@ -1,0 +1,1 @@
+"""Scripts written for Keras 2: import paths, old methods, `run`."""

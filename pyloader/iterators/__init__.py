@@ -1,0 +1,1 @@
+"""Batch iterators with Keras' `Iterator` API."""

@@ -1,0 +1,257 @@
+"""Batches from images in an array."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from pyloader._distributed.shards import ShardSpec
+from pyloader._native.lifecycle import reduced
+from pyloader._order.fingerprint import mark
+from pyloader.arguments import MAX_PIXELS, MAX_SCANS, check_count
+from pyloader.caching import CacheSpec, check_cache
+from pyloader.callers import level_of_caller
+from pyloader.iterators import keras_config
+from pyloader.iterators.images import ImageIterator
+
+__all__ = ["NumpyArrayIterator"]
+
+
+class NumpyArrayIterator(ImageIterator):
+    """Iterates over images in memory; what `flow` returns.
+
+    A batch is (images, targets) or (images, targets, weights); without `y` it is the images alone.
+    Images are (k, height, width, channels), or channels before height for "channels_first", in
+    `dtype`; k is `batch_size` or less in a pass's last batch. With further inputs a list takes the
+    images' place: [images, further...].
+
+    Images in float32 are transformed by the native pool, any other dtype by NumPy and SciPy on the
+    calling thread.
+
+    Args:
+        x: Images, rank 4; or (images, further) with one more input or a list of them, each with
+            an entry for every image. Of another dtype than `dtype`: converted, as a whole.
+        y: Targets, an entry for every image; None for none.
+        image_data_generator: An ImageDataGenerator.
+        batch_size: Samples of a batch. Default 32.
+        shuffle: Whether each pass has a new random order. Default False.
+        sample_weight: A weight for every image; None (default) for none.
+        seed: Fixes order and transforms; None (default): drawn from NumPy's global generator.
+        data_format: "channels_last" or "channels_first"; None (default): as for ImageDataGenerator.
+        save_to_dir: An existing folder for copies of delivered images, each stretched to the full
+            range of bytes; None (default): none are saved.
+        save_prefix: How the names of saved images begin. Default "".
+        save_format: The ending of their names, and so their format. Default "png".
+        subset: "validation" for the first part by the generator's `validation_split`, "training"
+            for the rest, None (default) for all.
+        ignore_class_split: Whether the subsets may have different classes. Default False.
+        dtype: The dtype of images; None (default): as for ImageDataGenerator.
+        num_threads: Threads of the native pool; None (default): one for each usable core.
+        prefetch: Batches prepared ahead; None (default): enough to keep all threads busy.
+        shard: This process's part of every batch, (index, count), or "auto"; None (default): all of
+            it. `batch_size` is that of all processes together.
+        last_batch: "keep" (default), "pad" with rows of sample weight 0, or "drop": what becomes of
+            the ragged end of a pass.
+        fidelity: Without effect: nothing is decoded.
+        pin_memory: Whether batches lie in page-locked memory, which a GPU copies from faster; None
+            (default): where a CUDA runtime is loaded. See `stats()` for what came of it.
+        cache: Checked, and without effect, as `cache_limit`: arrays need no decoding.
+        cache_limit: As for other iterators.
+        on_error: Without effect, as `max_pixels` and `max_scans`: nothing is decoded.
+        memory_limit: Bytes that the loader may hold, or text like "512MB"; None (default): no
+            limit. What does not fit is a MemoryLimitError.
+        max_pixels: As for other iterators.
+        max_scans: As for other iterators.
+        verbose: Without effect: there is nothing to print. Taken by every iterator.
+
+    Raises:
+        ValueError: Lengths differ, the images do not have rank 4, the subsets have different
+            classes, or there is no such subset.
+        TypeError: `num_threads` or `prefetch` is not an integer.
+
+    Warns:
+        UserWarning: The images do not have 1, 3 or 4 channels. With every batch, while the
+            generator asks for statistics that were not fitted.
+    """
+
+    x: NDArray[Any]
+    """The images of the subset, rank 4, in `dtype`."""
+    x_misc: list[NDArray[Any]]
+    """Further inputs of the subset."""
+    y: NDArray[Any] | None
+    """Targets of the subset, or None."""
+    sample_weight: NDArray[Any] | None
+    """Weights as given (for a subset too), or None."""
+
+    _save_limit: ClassVar[int] = 10**4
+
+    def __init__(
+        self,
+        x: ArrayLike | Sequence[Any],
+        y: ArrayLike | None,
+        image_data_generator: Any,
+        batch_size: int = 32,
+        shuffle: bool = False,
+        sample_weight: ArrayLike | None = None,
+        seed: int | None = None,
+        data_format: str | None = None,
+        save_to_dir: str | os.PathLike[str] | None = None,
+        save_prefix: str = "",
+        save_format: str = "png",
+        subset: str | None = None,
+        ignore_class_split: bool = False,
+        dtype: DTypeLike | None = None,
+        *,
+        num_threads: int | None = None,
+        prefetch: int | None = None,
+        shard: ShardSpec = None,
+        last_batch: str = "keep",
+        fidelity: str = "exact",
+        pin_memory: bool | None = None,
+        cache: CacheSpec = None,
+        cache_limit: int | str | None = None,
+        on_error: str = "raise",
+        memory_limit: int | str | None = None,
+        max_pixels: int = MAX_PIXELS,
+        max_scans: int = MAX_SCANS,
+        verbose: bool = True,
+    ) -> None:
+        data_format = keras_config.image_data_format() if data_format is None else data_format
+        dtype = keras_config.floatx() if dtype is None else dtype
+        self._arguments = {
+            name: value
+            for name, value in locals().items()
+            if name not in {"self", "__class__", "verbose"}
+        }
+        check_count("num_threads", num_threads)
+        check_cache(cache, cache_limit)
+        check_count("prefetch", prefetch)
+        self.data_format = data_format
+        self.dtype = dtype
+        images, further = _split_inputs(x)
+        _check_length(images, y, "y` (labels)", "y")
+        _check_length(images, sample_weight, "sample_weight`", "sample_weight")
+        targets: Any = y
+        if subset is not None:
+            part = _part_of(subset, images, y, image_data_generator, ignore_class_split)
+            images = images[part]
+            further = [np.asarray(values[part]) for values in further]
+            targets = None if targets is None else targets[part]
+        self.x = np.asarray(images, dtype=self.dtype)
+        self.x_misc = further
+        if self.x.ndim != 4:
+            raise ValueError(
+                "Input data in `NumpyArrayIterator` should have rank 4. "
+                f"You passed an array with shape {self.x.shape}"
+            )
+        self._warn_of_channels()
+        self.y = None if targets is None else np.asarray(targets)
+        self.sample_weight = None if sample_weight is None else np.asarray(sample_weight)
+        self.image_data_generator = image_data_generator
+        self.save_to_dir = save_to_dir
+        self.save_prefix = save_prefix
+        self.save_format = save_format
+        super().__init__(
+            len(self.x),
+            batch_size,
+            shuffle,
+            seed,
+            num_threads=num_threads,
+            prefetch=prefetch,
+            shard=shard,
+            last_batch=last_batch,
+            fidelity=fidelity,
+            pin_memory=pin_memory,
+            on_error=on_error,
+            memory_limit=memory_limit,
+            max_pixels=max_pixels,
+            max_scans=max_scans,
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles the constructor's arguments, arrays included: a copy starts over."""
+        return reduced(self, self._arguments)
+
+    def _warn_of_channels(self) -> None:
+        axis = 3 if self.data_format == "channels_last" else 1
+        channels = self.x.shape[axis]
+        if channels not in {1, 3, 4}:
+            warnings.warn(
+                "NumpyArrayIterator is set to use the data format convention "
+                f'"{self.data_format}" (channels on axis {axis}), i.e. expected either 1, 3, or 4 '
+                f"channels on axis {axis}. However, it was passed an array with shape "
+                f"{self.x.shape} ({channels} channels).",
+                UserWarning,
+                stacklevel=level_of_caller(),
+            )
+
+    def _source(self) -> NDArray[Any]:
+        return self.x
+
+    def _dataset(self) -> dict[str, str]:
+        return {
+            "arrays": mark(self.x, self.x_misc),
+            "labels": mark(self.y, self.sample_weight),
+        }
+
+    def _dataset_key(self) -> Any:
+        return self._revision
+
+    def _single_image_shape(self) -> tuple[int, ...]:
+        return self.x.shape[1:]
+
+    def _make_output(self, images: NDArray[Any], ids: NDArray[np.int64]) -> Any:
+        inputs: Any = images
+        if self.x_misc:
+            inputs = [images, *(values[ids] for values in self.x_misc)]
+        if self.y is None:
+            return inputs
+        if self.sample_weight is None:
+            return inputs, self.y[ids]
+        return inputs, self.y[ids], self.sample_weight[ids]
+
+
+def _split_inputs(x: Any) -> tuple[Any, list[NDArray[Any]]]:
+    """Images and further inputs, of the same lengths."""
+    if not isinstance(x, (tuple, list)):
+        return x, []
+    images, rest = x[0], x[1]
+    further = [np.asarray(values) for values in (rest if isinstance(rest, list) else [rest])]
+    for values in further:
+        if len(images) != len(values):
+            raise ValueError(
+                "All of the arrays in `x` should have the same length. Found a pair with: "
+                f"len(x[0]) = {len(images)}, len(x[?]) = {len(values)}"
+            )
+    return images, further
+
+
+def _check_length(images: Any, values: Any, title: str, name: str) -> None:
+    if values is not None and len(images) != len(values):
+        raise ValueError(
+            f"`x` (images tensor) and `{title} should have the same length. "
+            f"Found: x.shape = {np.asarray(images).shape}, "
+            f"{name}.shape = {np.asarray(values).shape}"
+        )
+
+
+def _part_of(subset: str, images: Any, y: Any, generator: Any, ignore_class_split: bool) -> slice:
+    """The part of the arrays that a subset stands for: validation comes first."""
+    if subset not in {"training", "validation"}:
+        raise ValueError(f'Invalid subset name: {subset}; expected "training" or "validation".')
+    border = int(len(images) * generator._validation_split)
+    if (
+        y is not None
+        and not ignore_class_split
+        and not np.array_equal(np.unique(y[:border]), np.unique(y[border:]))
+    ):
+        raise ValueError(
+            "Training and validation subsets have different number of classes after the split. "
+            "If your numpy arrays are sorted by the label, you might want to shuffle them."
+        )
+    return slice(None, border) if subset == "validation" else slice(border, None)

@@ -1,0 +1,383 @@
+"""Two iterators in step: images and masks with the same order and the same random draws."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+from collections.abc import Iterator as AnyIterator
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyloader._monitor.error_log import BadImage
+from pyloader._monitor.stats import Stats
+from pyloader._native import lifecycle
+from pyloader._order.cursor import Cursor
+from pyloader.errors import passes_batch_over
+from pyloader.iterators.base import Iterator
+from pyloader.iterators.keras_look import KerasLook
+from pyloader.iterators.keras_torch import for_caller
+from pyloader.iterators.pair_checks import check_draws, check_on_error, warn_of_changes
+from pyloader.iterators.passes import Passes
+
+__all__ = ["PairIterator", "PairStats", "pair"]
+
+_SAME = ("n", "batch_size", "shuffle", "seed", "batch_index", "total_batches_seen")
+_SAME_OPTIONS = ("shard", "last_batch", "on_error")
+
+
+def pair(images: Iterator, masks: Iterator) -> PairIterator:
+    """Makes one iterator of two: what Keras' recipe `zip(image_generator, mask_generator)` is for.
+
+    Both go through the same order with the same random draws, so that every mask belongs to its
+    image and is rotated, shifted, sheared, zoomed and flipped with it. `fit` takes the result as
+    it is, on Keras 3 too, which refuses a `zip`.
+
+    Masks hold classes, not colours: flow them with `class_mode=None`, `color_mode="grayscale"`
+    and `interpolation="nearest"` (Keras' default), from a generator with `interpolation_order=0`
+    where it rotates, shifts, shears or zooms. What concerns images alone, such as brightness,
+    goes into the image generator's `preprocessing_function`: Keras draws the numbers for one
+    parameter after the other, so a parameter that one of two generators lacks would set them
+    apart.
+
+    Args:
+        images: Delivers the first element of each batch.
+        masks: Delivers the second one; with as many samples, and the same `batch_size`, `shuffle`
+            and `seed`. `seed=None` is fine for both: the masks take over the images' draw.
+
+    Returns:
+        The iterator. It takes both over: draw no more batches from them directly.
+
+    Raises:
+        TypeError: One of them is no iterator of pyloader, or both are the same.
+        ValueError: They cannot go in step; the message says what differs.
+
+    Warns:
+        UserWarning: The masks would not keep their values.
+
+    Example:
+        Folders `data/images/all` and `data/masks/all` with files of the same names::
+
+            options = {"target_size": (128, 128), "class_mode": None, "seed": 1}
+            augment = {"rotation_range": 20, "horizontal_flip": True}
+            images = ImageDataGenerator(**augment).flow_from_directory("data/images", **options)
+            masks = ImageDataGenerator(**augment, interpolation_order=0).flow_from_directory(
+                "data/masks", color_mode="grayscale", **options
+            )
+            model.fit(pair(images, masks))  # (32, 128, 128, 3) and (32, 128, 128, 1), float32
+    """
+    return PairIterator(images, masks)
+
+
+class PairStats(NamedTuple):
+    """What both iterators of a pair measured; `print` it for two tables."""
+
+    images: Stats
+    masks: Stats
+
+    def as_dict(self) -> dict[str, Any]:
+        """Both as plain numbers, for logs: {"images": {...}, "masks": {...}}."""
+        return {"images": self.images.as_dict(), "masks": self.masks.as_dict()}
+
+    def __str__(self) -> str:
+        return f"images\n{self.images}\n\nmasks\n{self.masks}"
+
+
+class PairIterator(KerasLook, Passes):
+    """Delivers (batch of the first iterator, batch of the second one); see `pair`.
+
+    Like its two iterators it delivers for ever through `next()`, and batch i of the current pass
+    through `it[i]`; it may be used from any thread.
+
+    Args:
+        images: As for `pair`.
+        masks: As for `pair`.
+
+    Raises:
+        TypeError: As for `pair`.
+        ValueError: As for `pair`.
+
+    Warns:
+        UserWarning: As for `pair`.
+    """
+
+    use_sequence_api = True
+
+    images: Iterator
+    """Delivers the first element of each batch."""
+    masks: Iterator
+    """Delivers the second element of each batch."""
+
+    def __init__(self, images: Iterator, masks: Iterator) -> None:
+        for name, iterator in (("images", images), ("masks", masks)):
+            if not isinstance(iterator, Iterator):
+                raise TypeError(
+                    f"`{name}` should be an iterator of pyloader, as the `flow` methods return. "
+                    f"Received: {iterator!r}"
+                )
+        if images is masks:
+            raise TypeError("`images` and `masks` should be two iterators. Received one twice.")
+        for attribute in _SAME:
+            first, second = getattr(images, attribute), getattr(masks, attribute)
+            if first != second:
+                raise ValueError(
+                    f"`images` and `masks` should have the same `{attribute}` to go in step. "
+                    f"Received: {first!r} and {second!r}"
+                )
+        for name in _SAME_OPTIONS:
+            if getattr(images._options, name) != getattr(masks._options, name):
+                raise ValueError(f"`images` and `masks` should have the same `{name}`.")
+        check_on_error(images)
+        check_draws(images, masks)
+        warn_of_changes(masks)
+        self.images = images
+        self.masks = masks
+        self._mutex = threading.RLock()
+        self._step_from: tuple[Cursor, Cursor] | None = None
+        self._batch_indices: NDArray[np.int64] | None = None
+        if images.seed is None:
+            masks._move(masks._cursor._replace(hidden_seed=images._cursor.hidden_seed))
+        lifecycle.track(self)
+
+    def _after_fork(self) -> None:
+        """Leaves the parent's lock behind, and a step that its thread was in.
+
+        Called in the child of a fork.
+        """
+        self._mutex = threading.RLock()
+        if self._step_from is not None:
+            for iterator, cursor in zip((self.images, self.masks), self._step_from, strict=True):
+                iterator._after_fork()
+                iterator._cursor = cursor
+            self._step_from = None
+
+    @property
+    def n(self) -> int:
+        """Number of pairs."""
+        return self.images.n
+
+    @property
+    def batch_size(self) -> int:
+        """Pairs of a batch; the last one of a pass may have fewer."""
+        return self.images.batch_size
+
+    @property
+    def shuffle(self) -> bool:
+        """Whether each pass has a new random order."""
+        return self.images.shuffle
+
+    @property
+    def seed(self) -> int | None:
+        """The seed of both."""
+        return self.images.seed
+
+    @property
+    def batch_index(self) -> int:
+        """Index of the batch that `next()` delivers next."""
+        return self.images.batch_index
+
+    @property
+    def total_batches_seen(self) -> int:
+        """Batches delivered so far by `next()` and `it[i]`."""
+        return self.images.total_batches_seen
+
+    @total_batches_seen.setter
+    def total_batches_seen(self, value: int) -> None:
+        with self._mutex:
+            self.images.total_batches_seen = self.masks.total_batches_seen = value
+
+    @property
+    def batch_indices(self) -> NDArray[np.int64] | None:
+        """Dataset indices of the pairs last delivered, (k,); None before the first batch."""
+        return self._batch_indices
+
+    @property
+    def errors(self) -> list[BadImage]:
+        """The images and masks that could not be loaded; see `Iterator.errors`."""
+        return self.images.errors + self.masks.errors
+
+    @property
+    def num_batches(self) -> int:
+        """Batches of a pass, `len(it)`."""
+        return len(self)
+
+    def __len__(self) -> int:
+        len(self.masks)  # Keras may shuffle now: each notes it
+        return len(self.images)
+
+    def __iter__(self) -> PairIterator:
+        return self
+
+    def __next__(self) -> tuple[Any, Any]:
+        return self.next()
+
+    def next(self) -> tuple[Any, Any]:
+        """Delivers the next batch; after a pass the next one begins.
+
+        Returns:
+            (batch of `images`, batch of `masks`), each as its iterator delivers it.
+
+        Raises:
+            ImageError: An image or a mask cannot be loaded. The batch of both is lost; the
+                following call delivers the following batch.
+            ValueError: As for the iterators' `next`.
+            RuntimeError: One of them is closed.
+        """
+        with self._mutex, self._in_step(lambda cursor, *drawing: cursor.next(*drawing)):
+            return self._matched(self.images.next(), self.masks.next())
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        """Delivers one batch of the current pass; `next()` goes on from where it was.
+
+        Args:
+            index: Position of the batch in the pass; negative ones count from the end.
+
+        Returns:
+            What `next` returns.
+
+        Raises:
+            ValueError: There is no such batch.
+            ImageError: As for `next`, and so RuntimeError.
+        """
+        with (
+            self._mutex,
+            self._in_step(lambda cursor, *drawing: cursor.item(index % cursor.batches, *drawing)),
+        ):
+            batch = self._matched(self.images[index], self.masks[index])
+        handed: tuple[Any, Any] = for_caller(batch, sys._getframe(1))
+        return handed
+
+    def reset(self) -> None:
+        """Makes `next()` begin a new pass, in a new order when shuffled."""
+        with self._mutex:
+            self.images.reset()
+            self.masks.reset()
+
+    def stats(self) -> PairStats:
+        """What both measured since the first batch; a request to the masks' waits in turn."""
+        return PairStats(self.images.stats(), self.masks.stats())
+
+    def state_dict(self) -> dict[str, Any]:
+        """The position, for `load_state_dict`: all batches delivered so far lie before it.
+
+        Returns:
+            Plain data for JSON: the states of both iterators.
+        """
+        with self._mutex:
+            return self._state_at(self._position())
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Goes on from a saved position; see `Iterator.load_state_dict`.
+
+        Args:
+            state_dict: From `state_dict` of a pair over the same datasets with the same settings.
+
+        Raises:
+            ValueError: It is of other datasets or of other settings; or it is no such state.
+        """
+        with self._mutex:
+            if not isinstance(state_dict, Mapping) or set(state_dict) != {"images", "masks"}:
+                raise ValueError("this is no state of a pair of iterators of pyloader")
+            images = self.images._cursor_of(state_dict["images"])
+            masks = self.masks._cursor_of(state_dict["masks"])
+            self.images._go_on_at(images)
+            self.masks._go_on_at(masks)
+
+    def on_epoch_begin(self) -> None:
+        """Does nothing; Keras calls it before an epoch."""
+
+    def on_epoch_end(self) -> None:
+        """Draws a new order for `it[i]` at once, for both; Keras calls it after an epoch."""
+        with self._mutex:
+            self.images.on_epoch_end()
+            self.masks.on_epoch_end()
+            images, masks = self.images._cursor, self.masks._cursor
+            if not np.array_equal(np.asarray(images.index_array), np.asarray(masks.index_array)):
+                # The masks' generator draws nothing at all, or there was no batch yet.
+                self.masks._move(
+                    masks._replace(
+                        index_array=images.index_array, order=images.order, stream=images.stream
+                    )
+                )
+
+    def close(self) -> None:
+        """Closes both iterators. Delivered arrays stay valid; closing twice is fine."""
+        self.images.close()
+        self.masks.close()
+
+    def __enter__(self) -> PairIterator:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles the two iterators: copies of them start over."""
+        return type(self), (self.images, self.masks)
+
+    def _stands_where_loaded(self) -> bool:
+        return self.images._stands_where_loaded()
+
+    def _position(self) -> tuple[Cursor, Cursor]:
+        return self.images._position(), self.masks._position()
+
+    def _state_at(self, position: tuple[Cursor, Cursor]) -> dict[str, Any]:
+        images, masks = position
+        return {"images": self.images._state_at(images), "masks": self.masks._state_at(masks)}
+
+    def _progress(self) -> tuple[int, int]:
+        return self.images._progress()
+
+    def _matched(self, images: Any, masks: Any) -> tuple[Any, Any]:
+        """Two batches without the samples that were dropped from one of them."""
+        first, second = self.images.batch_indices, self.masks.batch_indices
+        assert first is not None
+        assert second is not None
+        self._batch_indices = first
+        if not np.array_equal(first, second):
+            of_images, of_masks = np.isin(first, second), np.isin(second, first)
+            images, masks = _rows(images, of_images), _rows(masks, of_masks)
+            self._batch_indices = first[of_images]
+        return images, masks
+
+    @contextlib.contextmanager
+    def _in_step(self, plan: Any) -> AnyIterator[None]:
+        """Has both iterators stand at the same place whatever happens to one of them.
+
+        An error passes the batch over for both, by `plan`; an interrupt, or that there is no memory
+        for it now, leaves both before it.
+        """
+        before = self._step_from = self.images._cursor, self.masks._cursor
+        try:
+            yield
+        except BaseException as error:
+            if not passes_batch_over(error):
+                self._stand(*before)
+            elif self.images._cursor is not before[0]:  # it went first
+                random = np.random.RandomState(0)
+                drawings = self.images._drawing(), self.masks._drawing()
+                self._stand(
+                    *(
+                        plan(cursor, drawing, random).after
+                        for cursor, drawing in zip(before, drawings, strict=True)
+                    )
+                )
+            raise
+        finally:
+            self._step_from = None
+
+    def _stand(self, images: Cursor, masks: Cursor) -> None:
+        """Moves both iterators, as far as they are not there yet."""
+        for iterator, cursor in ((self.images, images), (self.masks, masks)):
+            if iterator.total_batches_seen != cursor.total_batches_seen:
+                iterator._move(cursor)
+
+
+def _rows(batch: Any, kept: NDArray[np.bool_]) -> Any:
+    """Some rows of all arrays of a batch."""
+    if isinstance(batch, (tuple, list)):
+        return type(batch)(_rows(part, kept) for part in batch)
+    return batch[kept]
