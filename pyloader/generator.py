@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from pyloader._augment.custom import as_global_generator
-from pyloader._augment.sampling import Random, draw_one, ranges_of
+from pyloader._augment.custom import ChangeCounter, as_global_generator, overridable
+from pyloader._augment.sampling import Random, ranges_of, sample_one
 from pyloader._augment.standardize import (
     PreprocessingFunction,
     fit_statistics,
@@ -19,21 +20,40 @@ from pyloader._augment.standardize import (
     unfitted_statistics,
 )
 from pyloader._augment.transforms import apply_row, table_of, transform_rows
-from pyloader.callers import level_of_caller
-from pyloader.flows import Flows
-from pyloader.iterators import keras_config
-from pyloader.iterators.revisions import Revised
+from pyloader.errors import user_stacklevel
+from pyloader.iterators.array import NumpyArrayIterator
+from pyloader.iterators.dataframe import DataFrameIterator
+from pyloader.iterators.directory import DirectoryIterator
+from pyloader.iterators.keras_dataset import floatx, image_data_format
+from pyloader.options import (
+    CacheSpec,
+    ClassMode,
+    ColorMode,
+    DataFormat,
+    Fidelity,
+    Interpolation,
+    LastBatch,
+    LoaderOptions,
+    OnError,
+    ShardSpec,
+    Subset,
+    TableClassMode,
+    check_choice,
+)
+
+if TYPE_CHECKING:
+    from pandas import DataFrame  # type: ignore[import-untyped]
 
 __all__ = ["ImageDataGenerator"]
 
 
-class ImageDataGenerator(Revised, Flows):
-    """Says what happens to images on their way into batches; makes iterators over image sets.
+class ImageDataGenerator(ChangeCounter):
+    """Configures augmentation and normalization, and creates batch iterators (Keras-compatible).
 
     Parameters, defaults, warnings, errors and attributes are those of Keras 3. Everything that
     the constructor stores may be assigned later and holds from the next batch on. Subclasses may
     override `get_random_transform`, `apply_transform` and `standardize`: iterators call them, for
-    batches prepared ahead too, the latter two on the pool's threads.
+    prefetched batches too, the latter two on the pool's threads.
 
     Args:
         featurewise_center: Whether to subtract the mean of each channel that `fit` found.
@@ -46,21 +66,21 @@ class ImageDataGenerator(Revised, Flows):
         zca_whitening: Whether to whiten with the matrix that `fit` found; switches
             `featurewise_center` on and `featurewise_std_normalization` off.
         zca_epsilon: Added to the singular values in `fit`. Default 1e-6.
-        rotation_range: Greatest rotation in degrees, in both directions. Default 0.
-        width_shift_range: Greatest shift. A float below 1 is a fraction of the image's side, from
-            1 on a number of pixels; an int i stands for whole pixels from 1 - i to i - 1; of a list
-            of shifts one is taken, with a random sign. As in Keras the images move vertically, see
-            `shift_axes`. Default 0.0.
+        rotation_range: Maximum rotation in degrees, in both directions. Default 0.
+        width_shift_range: Maximum shift. A float below 1 is a fraction of the image's side, from
+            1 on a number of pixels; an int i stands for whole pixels from 1 - i to i - 1; from a
+            list of shifts one is drawn, with a random sign. As in Keras the images move
+            vertically, see `shift_axes`. Default 0.0.
         height_shift_range: The same for the other axis. Default 0.0.
-        brightness_range: Two factors to draw one from that values are multiplied with, as bytes:
-            fractions are cut off, and what is not within [0, 255] is stretched to it and back.
+        brightness_range: (low, high): a factor sampled uniformly between them. Applied to uint8
+            values as Keras does; images outside [0, 255] are rescaled first and back afterwards.
             None (default) for none. Works for "channels_first" too, unlike in Keras.
-        shear_range: Greatest shear angle in degrees, in both directions. Default 0.0.
-        zoom_range: Two factors to draw one from for each axis, or a float z for [1 - z, 1 + z];
+        shear_range: Maximum shear angle in degrees, in both directions. Default 0.0.
+        zoom_range: (low, high): a factor sampled for each axis, or a float z for [1 - z, 1 + z];
             below 1 magnifies. Default 0.0.
-        channel_shift_range: Greatest value to add to all values of an image, which stay within
-            the image's least and greatest. Default 0.0.
-        fill_mode: What lies beyond the edge of a warped image: "nearest" (default), "constant",
+        channel_shift_range: Maximum value to add to all values of an image, which are clipped to
+            the image's own minimum and maximum. Default 0.0.
+        fill_mode: Values beyond the edge of a warped image: "nearest" (default), "constant",
             "reflect" or "wrap"; other modes of `scipy.ndimage` work too, slowly.
         cval: The value there for "constant". Default 0.0.
         horizontal_flip: Whether to flip images horizontally, with probability 1/2.
@@ -84,7 +104,8 @@ class ImageDataGenerator(Revised, Flows):
             do in Keras. "corrected": each moves along its own axis.
 
     Raises:
-        ValueError: A value that is not among the possible ones.
+        TypeError: A value of the wrong type, named in the message; also for later assignments.
+        ValueError: A value that is not one of the possible ones, likewise.
 
     Warns:
         UserWarning: A parameter that switches on another one.
@@ -124,12 +145,12 @@ class ImageDataGenerator(Revised, Flows):
         vertical_flip: bool = False,
         rescale: float | Sequence[float] | None = None,
         preprocessing_function: PreprocessingFunction | None = None,
-        data_format: str | None = None,
+        data_format: DataFormat | None = None,
         validation_split: float = 0.0,
         interpolation_order: int = 1,
         dtype: DTypeLike | None = None,
         *,
-        shift_axes: str = "keras",
+        shift_axes: Literal["keras", "corrected"] = "keras",
     ) -> None:
         self.featurewise_center = featurewise_center
         self.samplewise_center = samplewise_center
@@ -148,10 +169,11 @@ class ImageDataGenerator(Revised, Flows):
         self.vertical_flip = vertical_flip
         self.rescale = rescale
         self.preprocessing_function = preprocessing_function
-        self.dtype = keras_config.floatx() if dtype is None else dtype
+        self.dtype = floatx() if dtype is None else dtype
         self.interpolation_order = interpolation_order
-        self.data_format = keras_config.image_data_format() if data_format is None else data_format
+        self.data_format = image_data_format() if data_format is None else data_format
         self.channel_axis, self.row_axis, self.col_axis = _batch_axes(self.data_format)
+        _check_number("validation_split", validation_split or 0)
         if validation_split and not 0 < validation_split < 1:
             raise ValueError(
                 "`validation_split` must be strictly between 0 and 1. "
@@ -162,20 +184,348 @@ class ImageDataGenerator(Revised, Flows):
         self.std = None
         self.zca_whitening_matrix = None
         self.zoom_range = _zoom_limits(zoom_range)
-        self._resolve_normalisation()
-        if brightness_range is not None and (
-            not isinstance(brightness_range, (tuple, list)) or len(brightness_range) != 2
-        ):
-            raise ValueError(
-                "`brightness_range should be tuple or list of two floats. "
-                f"Received: {brightness_range}"
-            )
+        self._resolve_normalization()
         self.brightness_range = brightness_range
-        if shift_axes not in {"keras", "corrected"}:
-            raise ValueError(
-                f'`shift_axes` should be "keras" or "corrected". Received: {shift_axes!r}'
-            )
         self.shift_axes = shift_axes
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        check = _CHECKS.get(name)
+        if check is not None:
+            check(name, value)
+        super().__setattr__(name, value)
+
+    def flow(
+        self,
+        x: ArrayLike | Sequence[Any],
+        y: ArrayLike | None = None,
+        batch_size: int = 32,
+        shuffle: bool = True,
+        sample_weight: ArrayLike | None = None,
+        seed: int | None = None,
+        save_to_dir: str | os.PathLike[str] | None = None,
+        save_prefix: str = "",
+        save_format: str = "png",
+        ignore_class_split: bool = False,
+        subset: Subset | None = None,
+        *,
+        num_threads: int | None = None,
+        prefetch: int | None = None,
+        pin_memory: bool | None = None,
+        shard: ShardSpec = None,
+        last_batch: LastBatch = "keep",
+        memory_limit: int | str | None = None,
+    ) -> NumpyArrayIterator:
+        """Makes an iterator over images in an array.
+
+        Args:
+            x: Images, rank 4 in the data format; or (images, further) with one more input or a
+                list of them, each with an entry for every image.
+            y: Targets, an entry for every image; None (default) for none.
+            batch_size: Samples of a batch. Default 32.
+            shuffle: Whether each epoch has a new random order. Default True.
+            sample_weight: A weight for every image; None (default) for none.
+            seed: Fixes order and transforms, and makes them Keras'; None (default): drawn from
+                NumPy's global generator.
+            save_to_dir: An existing folder for copies of delivered images, each stretched to the
+                full range of bytes; None (default): none are saved.
+            save_prefix: How the names of saved images begin. Default "".
+            save_format: The ending of their names, and so their format. Default "png".
+            ignore_class_split: Whether the subsets may have different classes. Default False.
+            subset: "validation" for the first part by `validation_split`, "training" for the
+                rest, None (default) for all.
+            num_threads: How batches are loaded, and so all further options: see
+                `LoaderOptions` for their meaning and defaults.
+
+        Returns:
+            The iterator; see `NumpyArrayIterator` for shapes and dtypes.
+
+        Raises:
+            ValueError: Lengths differ, the images do not have rank 4, the subsets have different
+                classes, or there is no such subset.
+
+        Warns:
+            UserWarning: The images do not have 1, 3 or 4 channels.
+
+        Example:
+            >>> import numpy as np
+            >>> from pyloader import ImageDataGenerator
+            >>> generator = ImageDataGenerator(rescale=1 / 255, rotation_range=20)
+            >>> x, y = np.zeros((10, 32, 32, 3), np.uint8), np.arange(10)
+            >>> images, targets = next(generator.flow(x, y, batch_size=4, seed=1))
+            >>> images.shape, images.dtype, targets
+            ((4, 32, 32, 3), dtype('float32'), array([2, 9, 6, 4]))
+        """
+        return NumpyArrayIterator(
+            x,
+            y,
+            self,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            sample_weight=sample_weight,
+            seed=seed,
+            data_format=self.data_format,
+            save_to_dir=save_to_dir,
+            save_prefix=save_prefix,
+            save_format=save_format,
+            subset=subset,
+            ignore_class_split=ignore_class_split,
+            dtype=self.dtype,
+            options=LoaderOptions(
+                num_threads=num_threads,
+                prefetch=prefetch,
+                pin_memory=pin_memory,
+                shard=shard,
+                last_batch=last_batch,
+                memory_limit=memory_limit,
+            ),
+        )
+
+    def flow_from_directory(
+        self,
+        directory: str | os.PathLike[str],
+        target_size: Iterable[int] = (256, 256),
+        color_mode: ColorMode = "rgb",
+        classes: Iterable[str] | None = None,
+        class_mode: ClassMode = "categorical",
+        batch_size: int = 32,
+        shuffle: bool = True,
+        seed: int | None = None,
+        save_to_dir: str | os.PathLike[str] | None = None,
+        save_prefix: str = "",
+        save_format: str = "png",
+        follow_links: bool = False,
+        subset: Subset | None = None,
+        interpolation: Interpolation = "nearest",
+        keep_aspect_ratio: bool = False,
+        *,
+        num_threads: int | None = None,
+        prefetch: int | None = None,
+        fidelity: Fidelity = "exact",
+        cache: CacheSpec = None,
+        cache_limit: int | str | None = None,
+        on_error: OnError = "raise",
+        pin_memory: bool | None = None,
+        shard: ShardSpec = None,
+        last_batch: LastBatch = "keep",
+        memory_limit: int | str | None = None,
+        max_pixels: int | None = None,
+        verbose: bool = True,
+    ) -> DirectoryIterator:
+        """Makes an iterator over the images of a folder with one subfolder per class.
+
+        Args:
+            directory: The folder with the class folders.
+            target_size: (height, width) of the images in pixels. Default (256, 256).
+            color_mode: "rgb" (default), "rgba" or "grayscale".
+            classes: Class folders in label order; None (default): all subdirectories, sorted.
+            class_mode: "categorical" (default), "binary", "sparse", "input" or None.
+            batch_size: Samples of a batch. Default 32.
+            shuffle: Whether each epoch has a new random order. Default True.
+            seed: Fixes order and transforms, and makes them Keras'; None (default): drawn from
+                NumPy's global generator.
+            save_to_dir: An existing folder for copies of delivered images, each stretched to the
+                full range of bytes; None (default): none are saved.
+            save_prefix: How the names of saved images begin. Default "".
+            save_format: The ending of their names, and so their format. Default "png".
+            follow_links: Whether to enter links to folders below the class folders. Default False.
+            subset: "training", "validation", or None (default) for all images.
+            interpolation: "nearest" (default), "bilinear", "bicubic", "hamming", "box" or
+                "lanczos".
+            keep_aspect_ratio: Whether to crop the center to the target's shape. Default False.
+            num_threads: How batches are loaded, and so all further options: see
+                `LoaderOptions` for their meaning and defaults.
+
+        Returns:
+            The iterator; see `DirectoryIterator` for shapes and dtypes.
+
+        Raises:
+            ValueError: A value that is not among the possible ones.
+            TypeError: A value of the wrong type.
+            FileNotFoundError: There is no such directory.
+
+        Example:
+            A folder with `red/` and `blue/` in it::
+
+                generator = ImageDataGenerator(rescale=1 / 255, horizontal_flip=True)
+                train = generator.flow_from_directory("data/train", class_mode="binary")
+                images, targets = next(train)  # (32, 256, 256, 3) and (32,), float32
+        """
+        return DirectoryIterator(
+            directory,
+            self,
+            target_size=target_size,
+            color_mode=color_mode,
+            classes=classes,
+            class_mode=class_mode,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            seed=seed,
+            data_format=self.data_format,
+            save_to_dir=save_to_dir,
+            save_prefix=save_prefix,
+            save_format=save_format,
+            follow_links=follow_links,
+            subset=subset,
+            interpolation=interpolation,
+            keep_aspect_ratio=keep_aspect_ratio,
+            dtype=self.dtype,
+            options=LoaderOptions(
+                num_threads=num_threads,
+                prefetch=prefetch,
+                fidelity=fidelity,
+                cache=cache,
+                cache_limit=cache_limit,
+                on_error=on_error,
+                pin_memory=pin_memory,
+                shard=shard,
+                last_batch=last_batch,
+                memory_limit=memory_limit,
+                max_pixels=max_pixels,
+                verbose=verbose,
+            ),
+        )
+
+    def flow_from_dataframe(
+        self,
+        dataframe: DataFrame,
+        directory: str | os.PathLike[str] | None = None,
+        x_col: str = "filename",
+        y_col: str | list[str] = "class",
+        weight_col: str | None = None,
+        target_size: Iterable[int] = (256, 256),
+        color_mode: ColorMode = "rgb",
+        classes: Iterable[str] | None = None,
+        class_mode: TableClassMode = "categorical",
+        batch_size: int = 32,
+        shuffle: bool = True,
+        seed: int | None = None,
+        save_to_dir: str | os.PathLike[str] | None = None,
+        save_prefix: str = "",
+        save_format: str = "png",
+        subset: Subset | None = None,
+        interpolation: Interpolation = "nearest",
+        validate_filenames: bool = True,
+        *,
+        keep_aspect_ratio: bool = False,
+        num_threads: int | None = None,
+        prefetch: int | None = None,
+        fidelity: Fidelity = "exact",
+        cache: CacheSpec = None,
+        cache_limit: int | str | None = None,
+        on_error: OnError = "raise",
+        pin_memory: bool | None = None,
+        shard: ShardSpec = None,
+        last_batch: LastBatch = "keep",
+        memory_limit: int | str | None = None,
+        max_pixels: int | None = None,
+        verbose: bool = True,
+        **kwargs: Any,
+    ) -> DataFrameIterator:
+        """Makes an iterator over the images that a pandas DataFrame names.
+
+        Args:
+            dataframe: The table; it is not changed.
+            directory: The folder that the file names are relative to; None (default): as they are.
+            x_col: The column of file names. Default "filename".
+            y_col: The column of labels, or a list of columns for "raw" and "multi_output".
+                Default "class".
+            weight_col: The column of sample weights, numbers; None (default) for none.
+            target_size: (height, width) of the images in pixels. Default (256, 256).
+            color_mode: "rgb" (default), "rgba" or "grayscale".
+            classes: Classes in label order, others are left out; None (default): all, sorted.
+            class_mode: "categorical" (default), "binary", "sparse", "input", "multi_output",
+                "raw" or None.
+            batch_size: Samples of a batch. Default 32.
+            shuffle: Whether each epoch has a new random order. Default True.
+            seed: Fixes order and transforms, and makes them Keras'; None (default): drawn from
+                NumPy's global generator.
+            save_to_dir: An existing folder for copies of delivered images, each stretched to the
+                full range of bytes; None (default): none are saved.
+            save_prefix: How the names of saved images begin. Default "".
+            save_format: The ending of their names, and so their format. Default "png".
+            subset: "validation" for the first rows by `validation_split`, "training" for the
+                rest, None (default) for all.
+            interpolation: "nearest" (default), "bilinear", "bicubic", "hamming", "box" or
+                "lanczos".
+            validate_filenames: Whether to leave out what is no file or no image by its name.
+                Default True; False saves a look at every file.
+            keep_aspect_ratio: Whether to crop the center to the target's shape. Default False.
+                Keras takes it and ignores it.
+            num_threads: How batches are loaded, and so all further options: see
+                `LoaderOptions` for their meaning and defaults.
+            **kwargs: Ignored as in Keras, with a warning for `has_ext`, `sort` and
+                `drop_duplicates`.
+
+        Returns:
+            The iterator; see `DataFrameIterator` for shapes and dtypes.
+
+        Raises:
+            ValueError: A value that is not among the possible ones, or "binary" without two
+                classes.
+            TypeError: A column with values of the wrong type.
+            KeyError: There is no such column.
+
+        Warns:
+            UserWarning: Rows are left out because there is no such image file; `classes` has no
+                meaning for the class mode.
+            DeprecationWarning: An argument that Keras deprecates.
+        """
+        if "has_ext" in kwargs:
+            _deprecate(
+                "has_ext is deprecated, filenames in the dataframe have to match the exact "
+                "filenames in disk."
+            )
+        if "sort" in kwargs:
+            _deprecate(
+                "sort is deprecated, batches will be created in thesame order than the filenames "
+                "provided if `shuffle`is set to `False`."
+            )
+        if class_mode == "other":  # type: ignore[comparison-overlap]
+            _deprecate('`class_mode="other"` is deprecated, please use `class_mode="raw"`.')
+            class_mode = "raw"
+        if "drop_duplicates" in kwargs:
+            _deprecate(
+                "drop_duplicates is deprecated, you can drop duplicates by using the "
+                "pandas.DataFrame.drop_duplicates method."
+            )
+        return DataFrameIterator(
+            dataframe,
+            directory,
+            self,
+            x_col=x_col,
+            y_col=y_col,
+            weight_col=weight_col,
+            target_size=target_size,
+            color_mode=color_mode,
+            classes=classes,
+            class_mode=class_mode,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            seed=seed,
+            data_format=self.data_format,
+            save_to_dir=save_to_dir,
+            save_prefix=save_prefix,
+            save_format=save_format,
+            subset=subset,
+            interpolation=interpolation,
+            keep_aspect_ratio=keep_aspect_ratio,
+            dtype=self.dtype,
+            validate_filenames=validate_filenames,
+            options=LoaderOptions(
+                num_threads=num_threads,
+                prefetch=prefetch,
+                fidelity=fidelity,
+                cache=cache,
+                cache_limit=cache_limit,
+                on_error=on_error,
+                pin_memory=pin_memory,
+                shard=shard,
+                last_batch=last_batch,
+                memory_limit=memory_limit,
+                max_pixels=max_pixels,
+                verbose=verbose,
+            ),
+        )
 
     def fit(
         self, x: ArrayLike, augment: bool = False, rounds: int = 1, seed: int | None = None
@@ -209,7 +559,7 @@ class ImageDataGenerator(Revised, Flows):
                 f"expected either 1, 3 or 4 channels on axis {self.channel_axis}. However, it was "
                 f"passed an array with shape {x.shape} ({channels} channels).",
                 UserWarning,
-                stacklevel=level_of_caller(),
+                stacklevel=user_stacklevel(),
             )
         if self.rescale:
             x *= self.rescale
@@ -235,8 +585,9 @@ class ImageDataGenerator(Revised, Flows):
         if found.whitening is not None:
             self.zca_whitening_matrix = found.whitening
 
+    @overridable
     def standardize(self, x: NDArray[Any]) -> NDArray[Any]:
-        """Applies `preprocessing_function`, `rescale` and every normalisation, in this order.
+        """Applies `preprocessing_function`, `rescale` and every normalization, in this order.
 
         Args:
             x: One image or a batch, in the data format; changed in place where NumPy can.
@@ -252,9 +603,10 @@ class ImageDataGenerator(Revised, Flows):
         """
         result: NDArray[Any] = standardization_of(self).apply(x)
         for text in unfitted_statistics(self):
-            warnings.warn(text, UserWarning, stacklevel=level_of_caller())
+            warnings.warn(text, UserWarning, stacklevel=user_stacklevel())
         return result
 
+    @overridable
     def get_random_transform(
         self, img_shape: Sequence[int], seed: int | None = None
     ) -> dict[str, Any]:
@@ -272,8 +624,9 @@ class ImageDataGenerator(Revised, Flows):
         """
         random: Random = np.random if seed is None else np.random.RandomState(seed)
         height, width = img_shape[self.row_axis - 1], img_shape[self.col_axis - 1]
-        return draw_one(ranges_of(self), random, height, width)
+        return sample_one(ranges_of(self), random, height, width)
 
+    @overridable
     def apply_transform(
         self, x: NDArray[Any], transform_parameters: Mapping[str, Any]
     ) -> NDArray[Any]:
@@ -320,7 +673,7 @@ class ImageDataGenerator(Revised, Flows):
         """
         return self.apply_transform(x, self.get_random_transform(x.shape, seed))
 
-    def _resolve_normalisation(self) -> None:
+    def _resolve_normalization(self) -> None:
         """Switches on what other parameters imply, with Keras' warnings, judging the arguments."""
         center, std = self.featurewise_center, self.featurewise_std_normalization
         if self.zca_whitening and not center:
@@ -346,16 +699,9 @@ class ImageDataGenerator(Revised, Flows):
             )
 
 
-for _name in ("flow", "flow_from_directory", "flow_from_dataframe"):
-    _flow = getattr(ImageDataGenerator, _name)
-    # A wrong argument's TypeError names the class that users know, and not a part of it.
-    _flow.__module__, _flow.__qualname__ = __name__, f"{ImageDataGenerator.__name__}.{_name}"
-del _name, _flow
-
-
 def _warn(what: str) -> None:
     """Warns at the line that constructs the generator."""
-    warnings.warn(f"This ImageDataGenerator {what}", UserWarning, stacklevel=level_of_caller())
+    warnings.warn(f"This ImageDataGenerator {what}", UserWarning, stacklevel=user_stacklevel())
 
 
 def _batch_axes(data_format: str) -> tuple[int, int, int]:
@@ -371,12 +717,89 @@ def _batch_axes(data_format: str) -> tuple[int, int, int]:
     )
 
 
-def _zoom_limits(zoom_range: float | Sequence[float]) -> list[float]:
-    """The least and the greatest zoom factor."""
+def _zoom_limits(zoom_range: Any) -> list[float]:
+    """Returns the minimum and the maximum zoom factor."""
     if isinstance(zoom_range, (float, int)):
         return [1 - zoom_range, 1 + zoom_range]
-    if len(zoom_range) == 2 and all(isinstance(value, (float, int)) for value in zoom_range):
+    is_sequence = isinstance(zoom_range, (tuple, list, str, np.ndarray))
+    if (
+        is_sequence
+        and len(zoom_range) == 2
+        and all(isinstance(value, (float, int)) for value in zoom_range)
+    ):
         return [zoom_range[0], zoom_range[1]]
-    raise ValueError(
+    raise (ValueError if is_sequence else TypeError)(
         f"`zoom_range` should be a float or a tuple or list of two floats. Received: {zoom_range}"
     )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) or (
+        isinstance(value, (np.generic, np.ndarray))
+        and value.ndim == 0
+        and value.dtype.kind in "biuf"
+    )
+
+
+def _check_number(name: str, value: Any) -> None:
+    if not _is_number(value):
+        raise TypeError(f"`{name}` should be a number. Received: {value!r}")
+
+
+def _check_shift(name: str, value: Any) -> None:
+    numbers = value if isinstance(value, (tuple, list, np.ndarray)) and np.ndim(value) else [value]
+    if value is not None and not all(map(_is_number, numbers)):
+        raise TypeError(f"`{name}` should be a number or a list of numbers. Received: {value!r}")
+
+
+def _check_brightness(name: str, value: Any) -> None:
+    if value is None:
+        return
+    if not isinstance(value, (tuple, list)) or len(value) != 2 or not all(map(_is_number, value)):
+        raise ValueError(
+            f"`brightness_range should be tuple or list of two floats. Received: {value}"
+        )
+
+
+def _check_rescale(name: str, value: Any) -> None:
+    try:
+        fits = value is None or np.asarray(value).dtype.kind in "biuf"
+    except ValueError:
+        fits = False
+    if not fits:
+        raise TypeError(
+            f"`{name}` should be a number, a list of numbers or None. Received: {value!r}"
+        )
+
+
+def _check_function(name: str, value: Any) -> None:
+    if value is not None and not callable(value):
+        raise TypeError(f"`{name}` should be a function or None. Received: {value!r}")
+
+
+def _check_order(name: str, value: Any) -> None:
+    if not _is_number(value) or value not in range(6):
+        raise ValueError(f"`{name}` should be an integer from 0 to 5. Received: {value!r}")
+
+
+_FILL_MODES = ("nearest", "constant", "reflect", "wrap")
+_SCIPY_FILL_MODES = ("mirror", "grid-constant", "grid-mirror", "grid-wrap")
+
+_CHECKS: dict[str, Callable[[str, Any], object]] = {
+    **dict.fromkeys(
+        ("rotation_range", "shear_range", "channel_shift_range", "cval"), _check_number
+    ),
+    **dict.fromkeys(("width_shift_range", "height_shift_range"), _check_shift),
+    "brightness_range": _check_brightness,
+    "rescale": _check_rescale,
+    "preprocessing_function": _check_function,
+    "interpolation_order": _check_order,
+    "fill_mode": lambda name, value: check_choice(name, value, _FILL_MODES + _SCIPY_FILL_MODES),
+    "shift_axes": lambda name, value: check_choice(name, value, ("keras", "corrected")),
+}
+"""Checks of the attributes, whenever they are set."""
+
+
+def _deprecate(text: str) -> None:
+    """Warns at the line that calls `flow_from_dataframe`."""
+    warnings.warn(text, DeprecationWarning, stacklevel=3)

@@ -12,8 +12,7 @@ import pictures
 from numpy.typing import NDArray
 from PIL import Image
 
-from pyloader import ImageDataGenerator
-from pyloader.iterators.base import Iterator
+from pyloader import ImageDataGenerator, Iterator
 
 TICK = 0.025
 """Seconds after which a change of a file shows in its times, wherever tests run."""

@@ -9,9 +9,7 @@ import numpy as np
 from conftest import write_class_folders
 from numpy.typing import NDArray
 
-from pyloader import ImageDataGenerator
-from pyloader._monitor.error_log import BadImage
-from pyloader.iterators.base import Iterator
+from pyloader import BadImage, ImageDataGenerator, Iterator
 
 COUNTS = {"a": 13, "b": 9, "c": 15}
 BAD = (3, 4, 17, 30)  # in dataset order: two neighbours, and one in each class

@@ -214,8 +214,6 @@ def test_the_printed_line_is_keras(
     [
         {"color_mode": "bgr"},
         {"subset": "test"},
-        {"target_size": 32},
-        {"target_size": None},
         {"directory": "no/such/folder"},
     ],
     ids=str,

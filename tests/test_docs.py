@@ -15,7 +15,7 @@ from run_page import blocks_of, runnable
 
 from pyloader import ImageDataGenerator
 from pyloader._monitor.stats import make_stats
-from pyloader._native.memory import MemoryPlan
+from pyloader._native.settings import MemoryPlan
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted((ROOT / "docs").glob("*.md"))

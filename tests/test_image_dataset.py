@@ -231,16 +231,15 @@ def test_parameters_are_keras_and_ours_are_keyword_only(keras_dataset: ModuleTyp
     assert list(ours)[len(keras) :] == [
         "num_threads",
         "prefetch",
-        "shard",
-        "last_batch",
         "fidelity",
-        "pin_memory",
         "cache",
         "cache_limit",
         "on_error",
+        "pin_memory",
+        "shard",
+        "last_batch",
         "memory_limit",
         "max_pixels",
-        "max_scans",
     ]
 
 
@@ -251,7 +250,7 @@ def test_parameters_are_keras_and_ours_are_keyword_only(keras_dataset: ModuleTyp
             {"interpolation": "gaussian"},
             r"knows \"bilinear\", .* Received: interpolation=gaussian$",
         ),
-        ({"batch_size": 0}, "Received: batch_size=0$"),
+        ({"batch_size": 0}, "`batch_size` should be at least 1. Received: 0$"),
         ({"image_size": (0, 4)}, r"Received: image_size=\(0, 4\)$"),
         (
             {"crop_to_aspect_ratio": True, "pad_to_aspect_ratio": True},

@@ -76,9 +76,17 @@ def test_an_error_of_the_users_function_arrives_as_it_is(class_folders: Path) ->
     assert str(caught.value) == f"too dark [image: {path!r}]"
 
 
-def test_a_result_of_the_wrong_shape_is_numpys_error(class_folders: Path) -> None:
-    with pytest.raises(ValueError, match="could not broadcast"):
+def test_a_result_of_the_wrong_shape_names_the_function_and_the_file(class_folders: Path) -> None:
+    text = r"preprocessing_function .*returned .* shape \(5, .*for an image of shape .*\.jpg"
+    with pytest.raises(ValueError, match=text):
         next(_flow(class_folders, lambda image: image[:5]))
+    with pytest.raises(ValueError, match=r"preprocessing_function .*returned .* shape \(\)"):
+        next(_flow(class_folders, lambda image: None))
+
+
+def test_a_result_that_numpy_broadcasts_is_taken_as_in_keras(class_folders: Path) -> None:
+    images, _ = next(_flow(class_folders, lambda image: image[..., :1]))
+    np.testing.assert_array_equal(images[..., 0], images[..., 2])
 
 
 def test_a_seed_that_runs_out_is_reported_when_it_is_due(class_folders: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 import pyloader
 from pyloader import DirectoryIterator, ImageDataGenerator, image_dataset_from_directory
-from pyloader.iterators import keras_config
+from pyloader.iterators import keras_dataset as keras_config
 
 keras = pytest.importorskip("keras")
 

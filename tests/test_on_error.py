@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from pyloader import (
     ImageDataGenerator,
     ImageError,
+    NumpyArrayIterator,
     image_dataset_from_directory,
     load_img,
     pair,
@@ -210,7 +211,7 @@ def test_replace_finds_the_one_good_image_among_bad_ones(tmp_path: Path) -> None
 
 
 def test_substitutes_are_others_each_at_most_once() -> None:
-    from pyloader._native.substitutes import substitutes
+    from pyloader._native.prefetch import _substitutes as substitutes
 
     for n in itertools.chain(range(1, 140), (1000, 1009, 30030)):
         order = np.random.default_rng(n).permutation(n)
@@ -337,8 +338,10 @@ def test_on_error_is_one_of_three(folder: Path) -> None:
             flow(folder, on_error=value)
 
 
-def test_arrays_take_it_without_effect() -> None:
+def test_arrays_do_not_take_it() -> None:
     x = np.zeros((4, 8, 8, 3))
-    it = ImageDataGenerator().flow(x, on_error="drop", batch_size=3)
-    assert [len(batch) for batch in it.epoch()] == [3, 1]
-    assert it.errors == []
+    with pytest.raises(TypeError, match="on_error"):
+        ImageDataGenerator().flow(x, on_error="drop")  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"`on_error`.*Received: on_error='drop'"):
+        NumpyArrayIterator(x, None, ImageDataGenerator(), on_error="drop")
+    assert ImageDataGenerator().flow(x).errors == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from types import ModuleType
 from typing import Any
@@ -11,12 +12,12 @@ import pytest
 from numpy.typing import NDArray
 
 from pyloader import ImageDataGenerator
-from pyloader._augment.sampling import Drawing, ranges_of
+from pyloader._augment.sampling import ParamSampler, ranges_of
 from pyloader._order.cursor import Cursor
 from pyloader._order.random_stream import Stream
 
-_FLIPS_ONLY = Drawing(ranges_of(ImageDataGenerator()))
-_NOTHING = Drawing(None)
+_FLIPS_ONLY = ParamSampler(ranges_of(ImageDataGenerator()))
+_NOTHING = ParamSampler(None)
 
 
 def _random() -> np.random.RandomState:
@@ -57,7 +58,6 @@ class _Ours:
         self.cursor = self.cursor.epoch_end()
 
     def reset(self) -> None:
-
         self.cursor = self.cursor._replace(batch_index=0)
 
 
@@ -81,7 +81,7 @@ def test_any_mix_of_calls_gives_keras_order(
             elif call == "reset":
                 ours.reset()
                 theirs.reset()
-            else:
+            elif theirs.index_array is not None:  # else Keras draws from whatever is global
                 ours.on_epoch_end()
                 theirs.on_epoch_end()
             assert ours.cursor.batch_index == theirs.batch_index
@@ -90,26 +90,25 @@ def test_any_mix_of_calls_gives_keras_order(
 
 
 @pytest.mark.usefixtures("global_random_untouched")
-def test_nothing_but_a_copy_of_the_global_generator_is_used() -> None:
-    ours = _Ours(9, 2, True, 1)
-    ours.on_epoch_end()
-    expected = np.random.RandomState(0)
-    expected.set_state(np.random.get_state(legacy=False))
-    np.testing.assert_array_equal(ours.cursor.index_array, expected.permutation(9))
-    for _ in range(7):
-        next(ours)
-    ours.on_epoch_end()
+def test_an_epoch_end_before_the_first_batch_follows_the_seed_alone() -> None:
+    for _ in range(2):
+        ours = _Ours(9, 2, True, 1)
+        ours.on_epoch_end()
+        expected = np.random.RandomState(1).permutation(9)
+        np.testing.assert_array_equal(ours.cursor.index_array, expected)
+        ours.on_epoch_end()  # told twice, as before Keras' first epoch: another order
+        assert not np.array_equal(ours.cursor.index_array, expected)
 
 
-def test_first_epoch_end_without_a_seed_follows_the_hidden_one() -> None:
-    cursor = Cursor(n=9, batch_size=2, shuffle=True, seed=None, hidden_seed=5)
+def test_first_epoch_end_without_a_seed_follows_the_fallback_seed() -> None:
+    cursor = Cursor(n=9, batch_size=2, shuffle=True, seed=None, fallback_seed=5)
     order = cursor.epoch_end().index_array
     np.testing.assert_array_equal(order, np.random.RandomState(5).permutation(9))
 
 
 def test_a_stream_with_nothing_drawn_for_images_differs_from_one_with_flips() -> None:
-    with_flips = Stream(3, permuted=5, images=4, drawing=_FLIPS_ONLY).realise().random_sample()
-    without = Stream(3, permuted=5, images=4, drawing=_NOTHING).realise().random_sample()
+    with_flips = Stream(3, permuted=5, images=4, sampler=_FLIPS_ONLY).realize().random_sample()
+    without = Stream(3, permuted=5, images=4, sampler=_NOTHING).realize().random_sample()
     expected = np.random.RandomState(3)
     expected.permutation(5)
     assert without == expected.random_sample()
@@ -117,7 +116,7 @@ def test_a_stream_with_nothing_drawn_for_images_differs_from_one_with_flips() ->
     assert with_flips == expected.random_sample()
 
 
-def test_the_first_next_begins_a_pass_whatever_batch_index_said() -> None:
+def test_the_first_next_begins_an_epoch_whatever_batch_index_said() -> None:
     cursor = Cursor(n=9, batch_size=2, shuffle=False, seed=None, batch_index=3)
     plan = cursor.next(_NOTHING, _random())
     np.testing.assert_array_equal(plan.ids, [0, 1])
@@ -156,7 +155,7 @@ def test_the_seed_may_run_out_of_range_later() -> None:
         cursor.next(_NOTHING, _random())
 
 
-def test_no_samples_make_empty_batches_for_ever() -> None:
+def test_no_samples_make_empty_batches_forever() -> None:
     cursor = Cursor(n=0, batch_size=4, shuffle=True, seed=1)
     for count in range(1, 4):
         plan = cursor.next(_FLIPS_ONLY, _random())
@@ -164,3 +163,39 @@ def test_no_samples_make_empty_batches_for_ever() -> None:
         assert plan.ids.shape == (0,)
         assert cursor.batch_index == 0
         assert cursor.total_batches_seen == count
+
+
+@pytest.mark.parametrize("seed", [0, 7, 2**32 - 1])
+def test_a_stream_is_told_as_seed_and_words_and_found_again(seed: int) -> None:
+    choose = np.random.RandomState(seed % 1000)
+    for trial in range(12):
+        stream = Stream(seed, permuted=int(choose.randint(0, 3000)) * (trial % 2), images=trial)
+        stream = stream._replace(sampler=_FLIPS_ONLY if trial % 3 else None)
+        for _ in range(trial % 4):
+            stream = stream.shuffled(int(choose.randint(1, 2000)))
+        told = stream.to_json()
+        assert set(told) == {"seed", "words"}
+        found = Stream.from_json(told).realize()
+        np.testing.assert_array_equal(found.permutation(99), stream.realize().permutation(99))
+
+
+def test_a_stream_that_a_hook_reseeded_or_drew_normals_from_is_kept_whole() -> None:
+    for prepare in (
+        lambda random: random.seed([1, 2]),
+        lambda random: random.normal(),
+        lambda random: random.normal(size=2000),
+    ):
+        random_ = np.random.RandomState(3)
+        prepare(random_)
+        stream = Stream(3, state=random_.get_state(legacy=False))
+        found = Stream.from_json(json.loads(json.dumps(stream.to_json()))).realize()
+        np.testing.assert_array_equal(found.normal(size=5), stream.realize().normal(size=5))
+
+
+@pytest.mark.parametrize(
+    "described",
+    [{"seed": -1, "words": 0}, {"seed": 1, "words": -1}, {"key": "AAAA", "position": 1}],
+)
+def test_no_stream_is_refused(described: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="random stream"):
+        Stream.from_json(described)

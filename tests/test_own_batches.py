@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from test_transforms import TUTORIAL
 
 import pyloader
-from pyloader import ImageDataGenerator, ImageError, MemoryLimitError
-from pyloader.iterators.base import Iterator
+from pyloader import ImageDataGenerator, ImageError, Iterator, MemoryLimitError
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*scipy.ndimage.interpolation:DeprecationWarning")
 

@@ -19,7 +19,7 @@ inline Status truncated(const ByteSource& source) {
 inline Status damaged(const LibjpegErrors& errors, const ImageLimits& limits) {
   if (errors.too_many_scans) {
     return {StatusCode::kTooLarge,
-            "it has more than " + std::to_string(limits.scans) + " scans, the limit (max_scans)"};
+            "it has more than " + std::to_string(limits.scans) + " scans, the limit"};
   }
   return {StatusCode::kBadImage, std::string("damaged JPEG data: ") + errors.message};
 }

@@ -1,4 +1,4 @@
-"""What Keras draws for each image, in its order and with its arithmetic, from a given generator."""
+"""Random transform parameters, sampled in Keras' order and with its arithmetic."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from pyloader._augment.transforms import COLUMNS, DEFAULTS, table_of, transform_rows
 
 __all__ = [
-    "NOTHING_DRAWN",
-    "Drawing",
-    "Drawn",
+    "NO_PARAMS",
+    "BatchParams",
+    "ParamSampler",
     "Random",
     "Ranges",
-    "draw_one",
     "ranges_of",
+    "sample_one",
 ]
 
 _FLIPS = slice(COLUMNS.index("flip_horizontal"), COLUMNS.index("flip_vertical") + 1)
@@ -25,18 +25,13 @@ _FLIPS = slice(COLUMNS.index("flip_horizontal"), COLUMNS.index("flip_vertical") 
 class Random(Protocol):
     """A legacy generator of NumPy: a `RandomState`, or the module `numpy.random` itself."""
 
-    def uniform(self, low: Any = 0.0, high: Any = 1.0, size: Any = None) -> Any:
-        """Draws between two limits."""
-
-    def choice(self, a: Any) -> Any:
-        """Draws one of the elements."""
-
-    def random_sample(self, size: Any = None) -> Any:
-        """Draws from [0, 1)."""
+    def uniform(self, low: Any = 0.0, high: Any = 1.0, size: Any = None) -> Any: ...
+    def choice(self, a: Any) -> Any: ...
+    def random_sample(self, size: Any = None) -> Any: ...
 
 
 class Ranges(NamedTuple):
-    """The parameters of an ImageDataGenerator that decide about random transforms."""
+    """The parameters of an ImageDataGenerator that determine random transforms."""
 
     rotation: Any
     height_shift: Any
@@ -51,7 +46,7 @@ class Ranges(NamedTuple):
 
     @property
     def active(self) -> bool:
-        """Whether any image can come out changed."""
+        """Whether any image can change."""
         return bool(
             self.rotation
             or self.height_shift
@@ -81,23 +76,16 @@ def ranges_of(generator: Any) -> Ranges:
     )
 
 
-def draw_one(ranges: Ranges, random: Random, height: int, width: int) -> dict[str, Any]:
-    """Draws the transform parameters of one image.
-
-    Args:
-        ranges: The ranges to draw from.
-        random: The generator; it moves on.
-        height: Height of the image in pixels.
-        width: Width of the image in pixels.
+def sample_one(ranges: Ranges, random: Random, height: int, width: int) -> dict[str, Any]:
+    """Samples the transform parameters of one image; `random` moves on.
 
     Returns:
         Keras' dictionary: theta and shear in degrees, tx and ty in pixels, zx, zy,
-        flip_horizontal and flip_vertical, and channel_shift_intensity and brightness, which are
-        None where there is none.
+        flip_horizontal and flip_vertical; channel_shift_intensity and brightness, or None.
     """
     theta = random.uniform(-ranges.rotation, ranges.rotation) if ranges.rotation else 0
-    from_height = _draw_shift(ranges.height_shift, random, height)
-    from_width = _draw_shift(ranges.width_shift, random, width)
+    from_height = _sample_shift(ranges.height_shift, random, height)
+    from_width = _sample_shift(ranges.width_shift, random, width)
     corrected = ranges.shift_axes == "corrected"
     shear = random.uniform(-ranges.shear, ranges.shear) if ranges.shear else 0
     zx, zy = 1, 1
@@ -123,8 +111,8 @@ def draw_one(ranges: Ranges, random: Random, height: int, width: int) -> dict[st
     }
 
 
-def _draw_shift(limit: Any, random: Random, size: int) -> Any:
-    """A shift in pixels: from a list or below an int with a random sign, or within a float."""
+def _sample_shift(limit: Any, random: Random, size: int) -> Any:
+    """Returns a shift in pixels: with a random sign from a list or an int, or within a float."""
     if not limit:
         return 0
     try:
@@ -137,8 +125,8 @@ def _draw_shift(limit: Any, random: Random, size: int) -> Any:
     return shift
 
 
-class Drawn(NamedTuple):
-    """What was drawn for the images of a batch."""
+class BatchParams(NamedTuple):
+    """The parameters sampled for the images of a batch."""
 
     transforms: NDArray[np.float64] | None
     """A transform row for each image, see `transforms`; None where no image is changed."""
@@ -149,58 +137,42 @@ class Drawn(NamedTuple):
     kept: Any = None
     """What must stay alive until the batch is delivered."""
 
-    def take(self, part: slice | NDArray[np.int64]) -> Drawn:
-        """What was drawn for some of the images.
-
-        Args:
-            part: Which of them; by position, where it is an array.
-
-        Returns:
-            Their part.
-        """
-        return Drawn(
+    def take(self, part: slice | NDArray[np.int64]) -> BatchParams:
+        """Returns the parameters of some of the images."""
+        return BatchParams(
             None if self.transforms is None else self.transforms[part],
             None if self.numbers is None else self.numbers[part],
             self.kept,
         )
 
-    def padded(self, whole: Drawn, rows: int) -> Drawn:
-        """What was drawn, with transforms for padding behind.
-
-        Args:
-            whole: What was drawn for the whole batch; padding is transformed like its first image.
-            rows: How many rows of padding there are.
-
-        Returns:
-            The transforms of images and padding; nothing else is drawn for padding.
-        """
+    def padded(self, whole: BatchParams, rows: int) -> BatchParams:
+        """Appends rows of padding, which are transformed like the first image of the `whole`."""
         if self.transforms is None or whole.transforms is None or not rows:
             return self
         padding = np.repeat(whole.transforms[:1], rows, axis=0)
         return self._replace(transforms=np.concatenate([self.transforms, padding]))
 
 
-NOTHING_DRAWN = Drawn(None, None)
+NO_PARAMS = BatchParams(None, None)
 """For batches without transforms and files to save."""
 
 
-class Drawing:
-    """Draws for whole batches what Keras draws image after image; frozen, so that it can repeat.
+class ParamSampler:
+    """Samples for whole batches what Keras samples image after image; frozen, so repeatable.
 
-    Where every range is a number, one call of `uniform` draws a batch: the generator fills its
+    Where every range is a number, one call of `uniform` samples a batch: the generator fills its
     result in the order of the images, which is the order in which Keras asks for the numbers.
 
     Args:
-        ranges: The ranges to draw from; None draws no transform parameters at all, as Keras does
-            without an ImageDataGenerator.
+        ranges: The ranges to sample from; None samples no transform parameters at all, as Keras
+            does without an ImageDataGenerator.
         height: Height of the images in pixels.
         width: Width of the images in pixels.
-        number_limit: Upper limit of the random number in the name of a saved file; 0: none is
-            drawn.
+        number_limit: Upper limit of the random number in the name of a saved file; 0: none.
     """
 
     used: bool
-    """Whether anything comes of the drawing; if not, it may be put off for ever."""
+    """False if no image can change and no file is saved: sampling can be skipped."""
 
     def __init__(
         self, ranges: Ranges | None, height: int = 1, width: int = 1, number_limit: int = 0
@@ -213,48 +185,24 @@ class Drawing:
         self._plan = _plan_uniform(ranges, height, width) if ranges is not None else None
         self.used = self._active or bool(number_limit)
 
-    def __call__(self, random: np.random.RandomState, images: int) -> Drawn:
-        """Draws for one batch.
-
-        Args:
-            random: The generator; it moves on exactly as far as in Keras.
-            images: How many images the batch has.
-
-        Returns:
-            What was drawn.
-        """
+    def __call__(self, random: np.random.RandomState, images: int) -> BatchParams:
+        """Samples for one batch; `random` moves on exactly as far as in Keras."""
         transforms, numbers = None, None
         if self._ranges is not None:
-            table = self._draw_table(self._ranges, random, images)
+            table = self._sample_table(self._ranges, random, images)
             if self._active:
                 transforms = transform_rows(table, self._height, self._width)
         if self._number_limit:
             numbers = random.randint(self._number_limit, size=images)
-        return Drawn(transforms, numbers)
+        return BatchParams(transforms, numbers)
 
-    def draws_like(self, other: Drawing) -> bool:
-        """Whether another drawing takes the same numbers from a generator.
-
-        Args:
-            other: The other one.
-
-        Returns:
-            True where it certainly does.
-        """
-        return other is self or (
-            type(other) is type(self) is Drawing
-            and repr(self._ranges) == repr(other._ranges)
-            and (self._height, self._width) == (other._height, other._width)
-            and self._number_limit == other._number_limit
-        )
-
-    def _draw_table(
+    def _sample_table(
         self, ranges: Ranges, random: np.random.RandomState, images: int
     ) -> NDArray[np.float64]:
-        """Draws the parameters of all images, (images, len(COLUMNS))."""
+        """Samples the parameters of all images, (images, len(COLUMNS))."""
         if self._plan is None:
-            drawn = [draw_one(ranges, random, self._height, self._width) for _ in range(images)]
-            return table_of(drawn)
+            sampled = [sample_one(ranges, random, self._height, self._width) for _ in range(images)]
+            return table_of(sampled)
         table = np.empty((images, len(COLUMNS)))
         table[:] = DEFAULTS
         plan = self._plan
@@ -278,7 +226,7 @@ class _UniformPlan(NamedTuple):
 
 
 def _plan_uniform(ranges: Ranges, height: int, width: int) -> _UniformPlan | None:
-    """The plan for ranges that are plain numbers; None where Keras chooses from something."""
+    """Returns the plan for ranges that are plain numbers; None where Keras chooses from a list."""
     across, down = ("tx", "ty") if ranges.shift_axes != "corrected" else ("ty", "tx")
     scale = np.ones(len(COLUMNS))
     limits: list[tuple[str, Any, Any]] = []

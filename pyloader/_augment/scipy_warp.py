@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pyloader._native.late_imports import late_import
-
 __all__ = ["apply_row"]
 
 
@@ -51,7 +49,7 @@ def _warp(
 ) -> NDArray[Any]:
     """Resamples every channel by SciPy."""
     try:
-        ndimage = late_import("scipy.ndimage")
+        from scipy import ndimage  # type: ignore[import-untyped]
     except ImportError as error:
         raise ImportError(
             "interpolation orders above 1, fill modes other than nearest, constant, reflect and "

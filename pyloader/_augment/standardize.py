@@ -83,19 +83,15 @@ class Standardization:
         )
 
     def apply(self, image: Any) -> Any:
-        """Standardises one image, or a batch of them, in place where NumPy can.
-
-        Args:
-            image: The values, of any shape.
-
-        Returns:
-            The values, standardised.
+        """Standardizes one image, or a batch of them, in place where NumPy can.
 
         Raises:
             TypeError: A step's result does not fit the dtype, such as a factor for bytes.
         """
-        if self.function:
-            image = self.function(image)
+        return self.normalize(self.function(image) if self.function else image)
+
+    def normalize(self, image: Any) -> Any:
+        """Applies all steps but the function."""
         if self.rescale:
             image *= self.rescale
         if self.samplewise_center:

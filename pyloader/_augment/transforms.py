@@ -20,7 +20,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyloader import _pyloader
-from pyloader._native.late_imports import late_import
 
 __all__ = [
     "COLUMNS",
@@ -207,7 +206,9 @@ def apply_row(
         )
     if intensity is None or image.dtype == np.float32:
         intensity = float(row[7])
-    transformed: NDArray[Any] = late_import("pyloader._augment.scipy_warp").apply_row(
+    from pyloader._augment import scipy_warp  # few need it
+
+    return scipy_warp.apply_row(
         image,
         row,
         channels_first=channels_first,
@@ -216,7 +217,6 @@ def apply_row(
         order=order,
         intensity=intensity,
     )
-    return transformed
 
 
 def check_brightness_channels(channels: int) -> None:

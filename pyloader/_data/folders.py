@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pyloader.callers import level_of_caller
+from pyloader.errors import user_stacklevel
 
 __all__ = [
     "IMAGE_EXTENSIONS",
@@ -145,6 +145,6 @@ def list_images(folder: str, follow_links: bool, extensions: Sequence[str]) -> l
             ending = file.lower()
             if ending.endswith(endings):
                 if ending.endswith(".tiff"):
-                    warnings.warn(_TIFF_WARNING, UserWarning, stacklevel=level_of_caller())
+                    warnings.warn(_TIFF_WARNING, UserWarning, stacklevel=user_stacklevel())
                 found.append(os.path.join(below, file))
     return found

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pyloader.callers import level_of_caller
+from pyloader.errors import user_stacklevel
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series  # type: ignore[import-untyped]
@@ -59,7 +59,7 @@ def check_table(
         warnings.warn(
             f'`classes` will be ignored given the class_mode="{class_mode}"',
             UserWarning,
-            stacklevel=level_of_caller(),
+            stacklevel=user_stacklevel(),
         )
     if weight_col and not issubclass(table[weight_col].dtype.type, np.number):
         raise TypeError(f"Column weight_col={weight_col} must be numeric.")
@@ -104,7 +104,7 @@ def keep_valid_files(
             f'Found {invalid} invalid image filename(s) in x_col="{x_col}". '
             "These filename(s) will be ignored.",
             UserWarning,
-            stacklevel=level_of_caller(),
+            stacklevel=user_stacklevel(),
         )
     return table[np.array(valid, dtype=bool)]
 

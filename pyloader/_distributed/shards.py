@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import logging
 import warnings
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import NamedTuple
 
-from pyloader._distributed.agreement import agree
 from pyloader._distributed.ranks import find_place
-from pyloader.arguments import is_integer
-from pyloader.callers import level_of_caller
+from pyloader.errors import user_stacklevel
+from pyloader.options import ShardSpec, check_shard
 
 __all__ = [
     "ALONE",
     "Shard",
     "ShardSpec",
-    "agree",
     "check_shard",
     "find_shard",
-    "next_number",
-    "warn_of_chance",
+    "warn_unseeded_shuffle",
 ]
-
-ShardSpec: TypeAlias = Literal["auto"] | tuple[int, int] | None
-"""What `shard` may be: None for one process, "auto" to find out, or (index, count)."""
 
 
 class Shard(NamedTuple):
@@ -75,54 +68,6 @@ class Shard(NamedTuple):
 ALONE = Shard(0, 1, "alone")
 """All of every batch."""
 
-_numbers = itertools.count(1)
-
-
-def next_number() -> int:
-    """A number for a sharded iterator: how many of them this process has made, for `agree`."""
-    return next(_numbers)
-
-
-def check_shard(spec: Any) -> ShardSpec:
-    """Checks a `shard` argument, without looking for other processes yet.
-
-    Args:
-        spec: None, "auto", or a tuple or list of two integers, (index, count).
-
-    Returns:
-        None, "auto", or a tuple of two ints.
-
-    Raises:
-        TypeError: It is none of these.
-        ValueError: The count is less than 1, or the index not between 0 and count - 1.
-
-    Example:
-        >>> import numpy as np
-        >>> check_shard([1, np.int64(2)])
-        (1, 2)
-    """
-    if spec is None:
-        return None
-    if isinstance(spec, str) and spec == "auto":
-        return "auto"
-    if not isinstance(spec, (tuple, list)) or len(spec) != 2 or not all(map(is_integer, spec)):
-        raise TypeError(
-            f'`shard` should be None, "auto" or two integers, (index, count). Received: {spec!r}'
-        )
-    index, count = int(spec[0]), int(spec[1])
-    if count < 1:
-        raise ValueError(
-            f"`shard` is (index, count): a count of {count} processes, with index {index}, "
-            f"is less than 1. Received: {spec!r}"
-        )
-    if not 0 <= index < count:
-        world = "1 process (0 only)" if count == 1 else f"{count} processes (0 to {count - 1})"
-        raise ValueError(
-            f"`shard` is (index, count): index {index} is outside a world of {world}. "
-            f"Received: {spec!r}"
-        )
-    return index, count
-
 
 def find_shard(spec: ShardSpec) -> Shard:
     """Finds out which shard is this process's. What "auto" finds is logged, once.
@@ -167,7 +112,7 @@ def _log(shard: Shard) -> None:
     )
 
 
-def warn_of_chance(shard: Shard, name: str) -> None:
+def warn_unseeded_shuffle(shard: Shard, name: str) -> None:
     """Warns that the ranks' random orders may differ, where nobody can compare them.
 
     Args:
@@ -179,5 +124,5 @@ def warn_of_chance(shard: Shard, name: str) -> None:
         "`seed`: unless every process draws the same one from NumPy's global generator, samples "
         "are missed and repeated.",
         UserWarning,
-        stacklevel=level_of_caller(),
+        stacklevel=user_stacklevel(),
     )

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
+from pyloader._monitor.deliveries import Deliveries as DeliveryCounter
 from pyloader._monitor.diagnosis import limit_of
-from pyloader._native.memory import MemoryPlan
-from pyloader.caching import Caching
 
 __all__ = ["Stats", "make_stats"]
 
@@ -192,35 +191,22 @@ class Stats:
 
 def make_stats(
     counters: Mapping[str, int],
+    deliveries: DeliveryCounter,
     *,
-    samples: int,
-    batches: int,
-    seconds: float,
-    batch_seconds: Sequence[float] = (),
-    pinning: str = "off",
-    cache: Caching | None = None,
-    memory: MemoryPlan | None = None,
+    cores: int = 1,
+    pin_memory: bool | None = None,
+    cache: tuple[int, str] | None = None,
+    memory: tuple[int, int, int] | None = None,
 ) -> Stats:
-    """Makes a snapshot.
-
-    Args:
-        counters: The native loader's counters (`_pyloader.Loader.stats`); empty before it exists.
-        samples: Images delivered.
-        batches: Batches delivered.
-        seconds: Wall time from the first request to the last delivery.
-        batch_seconds: Times from request to batch of the last batches.
-        pinning: What was asked for; see `Stats`.
-        cache: Where images are kept.
-        memory: Who may hold how much memory.
-
-    Returns:
-        The snapshot.
-    """
+    """Makes a snapshot."""
+    samples, batches, seconds = deliveries.samples, deliveries.batches, deliveries.seconds
+    batch_seconds = list(deliveries.batch_seconds)
+    pinning = "for_cuda" if pin_memory is None else "always" if pin_memory else "off"
 
     def count(name: str) -> int:
         return counters.get(name, 0)
 
-    cache_bytes, cache_words = (0, "") if cache is None else cache.describe()
+    cache_bytes, cache_words = cache or (0, "")
     return Stats(
         samples=samples,
         batches=batches,
@@ -247,9 +233,9 @@ def make_stats(
         slots=count("slots"),
         slots_leased=count("slots_leased"),
         slot_bytes=count("slot_bytes"),
-        memory_limit=memory.limit if memory else 0,
-        slot_limit=memory.slots if memory else 0,
-        image_limit=memory.images if memory else 0,
+        memory_limit=memory[0] if memory else 0,
+        slot_limit=memory[1] if memory else 0,
+        image_limit=memory[2] if memory else 0,
         slots_registered=count("slots_registered"),
         slots_locked=count("slots_locked"),
         pinning=pinning,

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pyloader._augment.standardize import Standardization
+from pyloader._augment.custom import user_code
 from pyloader._augment.transforms import apply_row
 from pyloader._native.forks import watch_forks
 from pyloader._native.late_imports import late_import
-from pyloader.arguments import MAX_PIXELS
+from pyloader._native.settings import LoaderSettings
 
 __all__ = ["SampleHooks"]
-
-_NOTHING = Standardization()
 
 
 class SampleHooks:
@@ -25,20 +22,10 @@ class SampleHooks:
     The pool's threads call it with the GIL held, several at a time; it keeps no state of its own.
 
     Args:
-        color_mode: "grayscale", "rgb" or "rgba".
-        height: Height of a finished image in pixels.
-        width: Width of a finished image in pixels.
-        interpolation: Name of Pillow's filter.
-        keep_aspect_ratio: Whether to crop to the target's shape before resizing.
-        channels_first: Whether finished images are (C, H, W); else (H, W, C).
-        standardization: What happens to the values after the transform.
-        fill_mode: What lies beyond the edge of a warped image.
-        cval: The value there for "constant".
-        order: Order of the spline that warps interpolate with.
+        settings: What the loader freezes.
         has_finish: Whether every sample must pass through `finish`.
         native_transform: Whether the core transforms the images that it passes to `finish`.
-        transform: Transforms an image by its row; None: as `transforms.apply_row` does.
-        max_pixels: Pixels of an image at most.
+        owner: The iterator, for the user code that may call back into it.
     """
 
     has_finish: bool
@@ -48,37 +35,28 @@ class SampleHooks:
 
     def __init__(
         self,
+        settings: LoaderSettings,
         *,
-        color_mode: str = "rgb",
-        height: int = 0,
-        width: int = 0,
-        interpolation: str = "nearest",
-        keep_aspect_ratio: bool = False,
-        channels_first: bool = False,
-        standardization: Standardization = _NOTHING,
-        fill_mode: str = "nearest",
-        cval: float = 0.0,
-        order: int = 1,
         has_finish: bool = False,
         native_transform: bool = True,
-        transform: Callable[[NDArray[Any], NDArray[np.float64]], Any] | None = None,
-        max_pixels: int = MAX_PIXELS,
+        owner: object = None,
     ) -> None:
         watch_forks()
         self.has_finish = has_finish
         self.native_transform = native_transform
-        self._color_mode = color_mode
-        self._height = height
-        self._width = width
-        self._interpolation = interpolation
-        self._keep_aspect_ratio = keep_aspect_ratio
-        self._channels_first = channels_first
-        self._standardization = standardization
-        self._fill_mode = fill_mode
-        self._cval = cval
-        self._order = order
-        self._max_pixels = max_pixels
-        self._transform = transform or self._apply_row
+        self._owner = owner
+        self._color_mode = settings.color_mode
+        self._height = settings.height
+        self._width = settings.width
+        self._interpolation = settings.interpolation
+        self._keep_aspect_ratio = settings.keep_aspect_ratio
+        self._channels_first = settings.channels_first
+        self._standardization = settings.standardization
+        self._fill_mode = settings.fill_mode
+        self._cval = settings.cval
+        self._order = settings.order
+        self._max_pixels = settings.max_pixels
+        self._transform = settings.own_transform or self._apply_row
 
     def decode_other(
         self,
@@ -154,16 +132,25 @@ class SampleHooks:
         out: NDArray[Any],
         transform: NDArray[np.float64] | None = None,
     ) -> None:
-        """Transforms and standardises one resized image and writes the result.
+        """Transforms and standardizes one resized image and writes the result.
 
         Args:
             image: One image of its own in the batch's layout; may be changed.
             out: Its place in the batch.
             transform: Its transform row, (11,); None where the core has done that, or for none.
+
+        Raises:
+            ValueError: A function of the user's has returned something of another shape.
         """
-        if transform is not None:
-            image = self._transform(image, transform)
-        out[...] = self._standardization.apply(image)
+        steps = self._standardization
+        with user_code(self._owner):
+            if transform is not None:
+                image = self._transform(image, transform)
+            if steps.function is not None:
+                image = steps.function(image)
+                if np.shape(image) != out.shape:
+                    _check_shape(np.shape(image), out.shape)
+            out[...] = steps.normalize(image)
 
     def _apply_row(self, image: NDArray[Any], row: NDArray[np.float64]) -> NDArray[Any]:
         return apply_row(
@@ -173,4 +160,17 @@ class SampleHooks:
             fill_mode=self._fill_mode,
             cval=self._cval,
             order=self._order,
+        )
+
+
+def _check_shape(found: tuple[int, ...], shape: tuple[int, ...]) -> None:
+    """Refuses what NumPy cannot broadcast into the image's place, as Keras would assign it."""
+    try:
+        fits = np.broadcast_shapes(found, shape) == shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"the preprocessing_function (or `standardize`) returned an array of shape {found} for "
+            f"an image of shape {shape}. It should return an array of the image's shape."
         )

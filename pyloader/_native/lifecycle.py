@@ -8,12 +8,12 @@ import functools
 import os
 import threading
 import weakref
-from typing import Any, Protocol
+from typing import Protocol
 
-__all__ = ["Tracked", "is_ending", "rebuild", "reduced", "track"]
+__all__ = ["is_shutting_down", "register_for_shutdown"]
 
 
-class Tracked(Protocol):
+class Closable(Protocol):
     """Something that owns native threads."""
 
     def close(self) -> None:
@@ -23,11 +23,11 @@ class Tracked(Protocol):
         """Forgets threads and locks of the parent process; called in the child."""
 
 
-_alive: weakref.WeakSet[Tracked] = weakref.WeakSet()
+_alive: weakref.WeakSet[Closable] = weakref.WeakSet()
 _ending = threading.Event()
 
 
-def is_ending() -> bool:
+def is_shutting_down() -> bool:
     """Whether the interpreter's end has begun.
 
     Exit handlers may still make iterators, which nobody will close. Python code must not be under
@@ -37,7 +37,7 @@ def is_ending() -> bool:
     return _ending.is_set()
 
 
-def track(owner: Tracked) -> None:
+def register_for_shutdown(owner: Closable) -> None:
     """Has `owner` closed at interpreter exit, and told in the child of a fork.
 
     Args:
@@ -49,7 +49,7 @@ def track(owner: Tracked) -> None:
     """
     _install_handlers()
     _alive.add(owner)
-    if is_ending() and threading.current_thread() is not threading.main_thread():
+    if is_shutting_down() and threading.current_thread() is not threading.main_thread():
         owner.close()
         raise RuntimeError("this thread can load no more: the interpreter is shutting down")
 
@@ -59,7 +59,7 @@ def _install_handlers() -> None:
     """Registers the handlers, once, when there is a first owner."""
     atexit.register(_close_all)
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=_tell_all_of_fork)
+        os.register_at_fork(after_in_child=_reset_after_fork)
 
 
 def _close_all() -> None:
@@ -69,36 +69,6 @@ def _close_all() -> None:
             owner.close()
 
 
-def _tell_all_of_fork() -> None:
+def _reset_after_fork() -> None:
     for owner in list(_alive):
         owner._after_fork()
-
-
-_MAY_BE_CHANGED = ("batch_size", "shuffle", "seed", "target_size")
-
-
-def reduced(iterator: Any, arguments: dict[str, Any]) -> tuple[Any, ...]:
-    """What `__reduce__` returns for an iterator: its configuration as it is now.
-
-    Args:
-        iterator: The iterator.
-        arguments: What its constructor was called with, apart from `verbose`.
-
-    Returns:
-        `rebuild` and its arguments.
-    """
-    present = {name: getattr(iterator, name) for name in _MAY_BE_CHANGED if name in arguments}
-    return rebuild, (type(iterator), {**arguments, **present})
-
-
-def rebuild(cls: type[Any], arguments: dict[str, Any]) -> Any:
-    """Makes a pickled iterator again, without printing: it starts at the beginning.
-
-    Args:
-        cls: Its class.
-        arguments: What its constructor was called with, apart from `verbose`.
-
-    Returns:
-        The new iterator.
-    """
-    return cls(**arguments, verbose=False)

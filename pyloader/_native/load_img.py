@@ -88,7 +88,7 @@ def load_img(
     image = load_image(
         content,
         is_path,
-        SampleHooks(color_mode=color_mode, max_pixels=max_pixels),
+        _hooks(color_mode, max_pixels),
         color_mode=color_mode,
         height=height,
         width=width,
@@ -102,6 +102,16 @@ def load_img(
         return image
     crop = bool(keep_aspect_ratio)
     return _load_deep(content, is_path, height, width, interpolation, crop, max_pixels)
+
+
+def _hooks(color_mode: str, max_pixels: int) -> SampleHooks:
+    from pyloader._native.settings import LoaderSettings
+
+    return SampleHooks(
+        LoaderSettings(
+            0, 0, 0, color_mode, "nearest", False, False, np.dtype("uint8"), max_pixels=max_pixels
+        )
+    )
 
 
 def _load_deep(

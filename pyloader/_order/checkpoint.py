@@ -1,31 +1,38 @@
-"""A position in the order of batches as plain data: small, and the same for every way to read it.
+"""Checkpoints: a position as plain, readable JSON, and back.
 
-What is kept is how the order and the random stream come about, not what they are, so that a state
-is as small after a million batches as before the first one.
+A state holds how the order and the random stream come about, not what they are, so it is as small
+after a million batches as before the first one. Its format has a version: later releases read it.
+Settings are stored by name where they differ from their defaults, so a parameter that a later
+release adds does not invalidate older states.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
+import itertools
+import json
 import operator
+import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pyloader._augment.sampling import Drawing
 from pyloader._order.cursor import Cursor
 from pyloader._order.random_stream import Stream
-from pyloader._order.twister import Recipe, Twister
 
-__all__ = ["DrawnOrder", "cursor_of", "position_of"]
+__all__ = ["OrderCheck", "cursor_from_state", "digest", "digest_paths", "plain", "state_at"]
 
-_IN_ORDER = "in order"
+VERSION = 2
+_POSITION = ("n", "batch_size", "shuffle", "seed")
+_MAX_VALUES = 16
+"""Values of a list or an array that a state spells out; longer ones are told by their digest."""
 
 
-class DrawnOrder:
+class OrderCheck:
     """Tells whether an order still is as it was drawn; users may write into it.
 
     It is drawn again to compare, once; later its checksum is enough.
@@ -36,205 +43,210 @@ class DrawnOrder:
         self._checksum = 0
 
     def is_as_drawn(self, cursor: Cursor, stream: Stream) -> bool:
-        """Whether the order of a pass is the permutation that a stream gives next.
-
-        Args:
-            cursor: A position in the pass.
-            stream: The stream.
-
-        Returns:
-            False where somebody changed it.
-        """
+        """Returns whether the cursor's order is the permutation that a stream gives next."""
         order = np.ascontiguousarray(cursor.index_array)
         checksum = zlib.crc32(order.data)
         if self._order is cursor.index_array:
             return checksum == self._checksum
-        if not np.array_equal(order, stream.realise().permutation(cursor.n)):
+        if not np.array_equal(order, stream.realize().permutation(cursor.n)):
             return False
         self._order, self._checksum = cursor.index_array, checksum
         return True
 
 
-def position_of(cursor: Cursor, drawing: Drawing, drawn_order: DrawnOrder) -> dict[str, Any]:
+def state_at(
+    cursor: Cursor,
+    iterator: str,
+    dataset: Mapping[str, str],
+    settings: Mapping[str, Any],
+    check: OrderCheck,
+) -> dict[str, Any]:
     """Describes a position.
 
     Args:
         cursor: The position.
-        drawing: What is drawn for images now.
-        drawn_order: The same object for all positions of an iterator.
+        iterator: The name of the iterator's class.
+        dataset: Digests of the files or arrays and of the labels.
+        settings: What decides about the bytes of batches, by name, without defaults; see `plain`.
+        check: The same object for all states of an iterator.
 
     Returns:
-        For JSON. Below 200 bytes, unless the order was assigned by hand or drawn from a generator
-        that was not seeded with an integer.
+        Plain data for JSON.
     """
-    position: dict[str, Any] = {
-        "next": int(cursor.batch_index) if cursor.started else None,
+    stream = cursor.stream
+    return {
+        "version": VERSION,
+        "iterator": iterator,
         "seen": int(cursor.total_batches_seen),
+        "next": int(cursor.batch_index) if cursor.started else None,
+        "n": int(cursor.n),
+        "batch_size": int(cursor.batch_size),
+        "shuffle": bool(cursor.shuffle),
+        "seed": None if cursor.seed is None else int(cursor.seed),
+        **({"fallback_seed": int(cursor.fallback_seed)} if cursor.seed is None else {}),
+        "order": _describe_order(cursor, check),
+        "stream": None if stream is None else stream.to_json(),
+        "dataset": dict(dataset),
+        "settings": dict(settings),
     }
-    if cursor.seed is None:
-        position["hidden_seed"] = int(cursor.hidden_seed)
-    writer = _Writer(cursor, drawing, drawn_order)
-    if cursor.index_array is not None:
-        position["order"] = writer.order()
-    if cursor.stream is not None:
-        position["stream"] = writer.stream(cursor.stream)
-    return position
 
 
-def cursor_of(position: Mapping[str, Any], cursor: Cursor, drawing: Drawing) -> Cursor:
-    """Finds a described position.
+def cursor_from_state(
+    state: Mapping[str, Any],
+    cursor: Cursor,
+    iterator: str,
+    dataset: Mapping[str, str],
+    settings: Mapping[str, Any],
+) -> Cursor:
+    """Returns the position that a state describes.
 
     Args:
-        position: From `position_of`.
-        cursor: Any position under the same settings.
-        drawing: What is drawn for images.
-
-    Returns:
-        The position.
+        state: From `state_at`, of this release or an earlier one.
+        cursor: Any position of the iterator.
+        iterator: As for `state_at`, and so `dataset` and `settings`.
 
     Raises:
-        KeyError: Something is missing in the description.
-        TypeError: Something in it is not what it should be.
-        ValueError: Likewise.
+        ValueError: The state is of another dataset or other settings, and the message says which;
+            or it is no state.
     """
-    following = position["next"]
-    if following is not None and position.get("order") is None:
-        raise ValueError("this state stands in a pass, but does not tell its order")
+    try:
+        version = state["version"] if "version" in state else state["v"]
+        if version != VERSION:
+            raise ValueError(
+                f"this state has format {version!r}, and this version of pyloader reads format "
+                f"{VERSION}"
+            )
+        _check_same(state, cursor, iterator, dataset, settings)
+        return _read_position(state, cursor)
+    except (KeyError, TypeError, AttributeError, OverflowError, zlib.error) as error:
+        raise ValueError(f"this is no state of an iterator of pyloader: {error!r}") from error
+
+
+def _check_same(
+    state: Mapping[str, Any],
+    cursor: Cursor,
+    iterator: str,
+    dataset: Mapping[str, str],
+    settings: Mapping[str, Any],
+) -> None:
+    """Raises a ValueError that names all that differs."""
+    found = [
+        f"`{name}` was {state[name]!r} and is {getattr(cursor, name)!r}"
+        for name in _POSITION
+        if state[name] != getattr(cursor, name)
+    ]
+    found += [f"other {name}" for name, mark in dataset.items() if state["dataset"][name] != mark]
+    before = state["settings"]
+    for name in sorted({*before, *settings}):
+        then, now = (_text_of(values, name) for values in (before, settings))
+        if then != now:
+            found.append(f"another `{name}` (was {then}, is {now})")
+    if found:
+        raise ValueError(
+            f"this state was saved from another {iterator}: {', '.join(found)}. "
+            "Make the iterator as it was, or begin without the state."
+        )
+
+
+def _text_of(settings: Mapping[str, Any], name: str) -> str:
+    return json.dumps(settings[name], sort_keys=True) if name in settings else "the default"
+
+
+def _read_position(state: Mapping[str, Any], cursor: Cursor) -> Cursor:
+    following, order, stream = state["next"], state["order"], state["stream"]
+    if following is not None and order is None:
+        raise ValueError("this state lies within an epoch, but has no order")
     cursor = cursor._replace(
         batch_index=0 if following is None else _count(following, cursor.n + 1),
         started=following is not None,
-        total_batches_seen=_count(position["seen"]),
-        hidden_seed=_count(position.get("hidden_seed", 0)),
+        total_batches_seen=_count(state["seen"]),
+        fallback_seed=_count(state.get("fallback_seed", 0)),
+        index_array=None,
+        order=None,
+        stream=None if stream is None else Stream.from_json(stream),
     )
-    reader = _Reader(cursor, drawing)
-    index_array, order = reader.order(position.get("order"))
-    stream = reader.stream(position["stream"]) if "stream" in position else None
-    return cursor._replace(index_array=index_array, order=order, stream=stream)
+    if order is None:
+        return cursor
+    if order == "sequential":
+        return cursor._replace(index_array=np.arange(cursor.n))
+    if "indices" in order:
+        packed = zlib.decompress(base64.b64decode(order["indices"], validate=True))
+        return cursor._replace(index_array=np.frombuffer(packed, dtype="<i8").astype(np.int64))
+    drawn_from = Stream.from_json(order)
+    index_array = drawn_from.realize().permutation(cursor.n)
+    return cursor._replace(index_array=index_array, order=drawn_from)
 
 
-class _Writer:
-    """Describes streams and orders. Seeds are told as batches seen, and the length n as 1.
-
-    (A permutation of a single element draws nothing, so that nobody else needs the 1.)
-    """
-
-    def __init__(self, cursor: Cursor, drawing: Drawing, drawn_order: DrawnOrder) -> None:
-        self._cursor = cursor
-        self._drawing = drawing
-        self._drawn_order = drawn_order
-
-    def order(self) -> Any:
-        """How the order of the pass comes about; the order itself where somebody changed it."""
-        cursor = self._cursor
-        order = np.asarray(cursor.index_array)
-        if cursor.order is not None:
-            if self._drawn_order.is_as_drawn(cursor, cursor.order):
-                return self.stream(cursor.order)
-        elif np.array_equal(order, np.arange(cursor.n)):
-            return _IN_ORDER
-        return _pack(order.astype(np.int64))
-
-    def stream(self, stream: Stream) -> list[Any]:
-        """A stream as a list: its origin, then what was drawn, without zeros at the end."""
-        drawing = stream.drawing
-        if stream.images and drawing is not None and not drawing.draws_like(self._drawing):
-            stream = Stream(Twister(stream.realise().get_state(legacy=False)))
-        described = [self._origin(stream.origin), self._length(stream.permuted), stream.images]
-        described += [self._length(length) for length in stream.shuffles]
-        while described[-1] == 0 and len(described) > 1:
-            described.pop()
-        return described
-
-    def _origin(self, origin: int | Recipe | Twister) -> Any:
-        if isinstance(origin, (Recipe, Twister)):
-            return _describe_state(origin)
-        return int(origin) - _base_of(self._cursor)
-
-    def _length(self, length: int) -> int:
-        return 1 if length == self._cursor.n else int(length)
-
-
-class _Reader:
-    """Finds what a `_Writer` described."""
-
-    def __init__(self, cursor: Cursor, drawing: Drawing) -> None:
-        self._cursor = cursor
-        self._drawing = drawing
-
-    def order(self, described: Any) -> tuple[NDArray[np.int64] | None, Stream | None]:
-        """The order of the pass and the stream that it was drawn from."""
-        if described is None:
-            return None, None
-        if described == _IN_ORDER:
-            return np.arange(self._cursor.n), None
-        if isinstance(described, str):
-            return np.frombuffer(_unpack(described), dtype="<i8").astype(np.int64), None
-        stream = self.stream(described)
-        return stream.realise().permutation(self._cursor.n), stream
-
-    def stream(self, described: Any) -> Stream:
-        """The stream that a list describes."""
-        origin, permuted, images, *shuffles = [*described, 0, 0][: max(3, len(described))]
-        return Stream(
-            self._origin(origin),
-            permuted=self._length(permuted),
-            images=int(images),
-            drawing=self._drawing if images else None,
-            shuffles=tuple(self._length(length) for length in shuffles),
-        )
-
-    def _origin(self, described: Any) -> int | Recipe | Twister:
-        if isinstance(described, list):
-            return _find_state(described)
-        return int(described) + _base_of(self._cursor)
-
-    def _length(self, described: Any) -> int:
-        return self._cursor.n if described == 1 else int(described)
-
-
-def _base_of(cursor: Cursor) -> int:
-    """The seed that batches seen are added to."""
-    return int(cursor.hidden_seed if cursor.seed is None else cursor.seed)
-
-
-def _describe_state(origin: Recipe | Twister) -> list[Any]:
-    """[seed, words], or [position, key] where the key has no recipe."""
-    recipe = origin.recipe if isinstance(origin, Twister) else origin
-    if recipe is not None:
-        return list(recipe)
-    assert isinstance(origin, Twister)
-    state = origin.state["state"]
-    return [int(state["pos"]), _pack(np.asarray(state["key"], dtype=np.uint32))]
-
-
-def _find_state(described: list[Any]) -> Recipe | Twister:
-    """The state that a list describes."""
-    first, second = described
-    if not isinstance(second, str):
-        return Recipe(int(first), int(second))
-    state = np.random.RandomState(0).get_state(legacy=False)
-    key = np.frombuffer(_unpack(second), dtype="<u4").astype(np.uint32)
-    state["state"] = {"key": key, "pos": int(first)}
-    return Twister(state)
+def _describe_order(cursor: Cursor, check: OrderCheck) -> Any:
+    """Describes how the order of the epoch comes about, or the order where a user changed it."""
+    if cursor.index_array is None:
+        return None
+    if cursor.order is not None and check.is_as_drawn(cursor, cursor.order):
+        return cursor.order.to_json()
+    order = np.asarray(cursor.index_array)
+    if np.array_equal(order, np.arange(cursor.n)):
+        return "sequential"
+    return {"indices": base64.b64encode(zlib.compress(order.astype("<i8").tobytes())).decode()}
 
 
 def _count(value: Any, end: int = 1 << 63) -> int:
-    """A number of a state, from 0 and below `end`."""
+    """Returns a number from a state, at least 0 and below `end`."""
     count = operator.index(value)
     if not 0 <= count < end:
         raise ValueError(f"this is no state of an iterator of pyloader: {count} is out of range")
     return count
 
 
-def _pack(values: NDArray[Any]) -> str:
-    """Integers as text."""
-    data = values.astype(values.dtype.newbyteorder("<")).tobytes()
-    return base64.b64encode(zlib.compress(data)).decode()
+def plain(value: Any) -> Any:
+    """Returns a setting as plain data for JSON: numbers and names as they are, the rest by digest.
+
+    Functions and classes count by module and name; their code is not looked at.
+    """
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (os.PathLike, bytes)):
+        return os.fsdecode(value)
+    if isinstance(value, np.dtype):
+        return value.str
+    if isinstance(value, np.ndarray):
+        if value.size <= _MAX_VALUES:
+            return plain(value.tolist())
+        return f"{value.dtype.str} {value.shape} {digest(value)}"
+    if isinstance(value, (list, tuple)):
+        return [plain(entry) for entry in value] if len(value) <= _MAX_VALUES else digest(value)
+    if isinstance(value, type) or callable(value):
+        named = value if hasattr(value, "__qualname__") else type(value)
+        return f"{named.__module__}.{named.__qualname__}"
+    return f"{type(value).__module__}.{type(value).__qualname__}"
 
 
-def _unpack(text: str) -> bytes:
-    """The bytes of packed integers."""
-    try:
-        return zlib.decompress(base64.b64decode(text, validate=True))
-    except zlib.error as error:
-        raise ValueError(f"this is no state of an iterator of pyloader: {error}") from error
+def digest(*values: Any) -> str:
+    """Returns a digest of arrays, numbers, texts and containers of them: 12 hexadecimal digits."""
+    state = hashlib.blake2b(digest_size=6)
+    for value in values:
+        _feed(state, value)
+    return state.hexdigest()
+
+
+def digest_paths(paths: Sequence[str]) -> str:
+    """Returns a digest of files by their names, wherever the folder lies that holds all of them."""
+    first, last = (min(paths), max(paths)) if paths else ("", "")
+    same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
+    shared = first[: len(list(same))].rfind(os.sep) + 1  # all lie between the two
+    return digest("\0".join(path[shared:] for path in paths))
+
+
+def _feed(state: Any, value: Any) -> None:
+    """Adds one value, with its kind, so that "1", 1 and [1] differ."""
+    if isinstance(value, np.ndarray) and not value.dtype.hasobject:
+        state.update(f"{value.dtype.str}{value.shape}".encode())
+        state.update(np.ascontiguousarray(value).data)
+    elif isinstance(value, (list, tuple, np.ndarray)):
+        state.update(f"[{len(value)}".encode())
+        for entry in value:
+            _feed(state, entry)
+    else:
+        kind, value = type(value).__name__, plain(value)
+        state.update(f"{kind}:{value!s}\0".encode("utf-8", "surrogateescape"))

@@ -16,11 +16,12 @@ __all__ = ["SaveIterator"]
 
 
 class SaveIterator(keras.callbacks.Callback):  # type: ignore[misc]
-    """Saves where an iterator stands while `fit` trains on it, and goes on from there.
+    """Saves the position of an iterator while `fit` trains on it, and goes on from there.
 
-    The companion of `keras.callbacks.BackupAndRestore`, which does the same for the model. Saved is
-    after each epoch, and with `every` after that many batches, counted as the training counts them:
-    batches that Keras has asked for ahead are not among them.
+    The companion of `keras.callbacks.BackupAndRestore`, which does the same for the model, with the
+    same frequency: with `every=n` and `save_freq=n` both stand at the same batch whenever a run is
+    killed. Batches are counted across epochs, as the training counts them: batches that Keras has
+    asked for ahead are not among them.
 
     A run that goes on within an epoch needs `it.repeat()`: with the iterator itself Keras begins
     every `fit` with a new epoch. There Keras also draws the order in which it asks for batches,
@@ -30,7 +31,7 @@ class SaveIterator(keras.callbacks.Callback):  # type: ignore[misc]
         iterator: What `fit` trains on: an iterator of pyloader, or its `repeat()`.
         path: The file to save to, and to go on from where it exists when `fit` begins. It is
             replaced as a whole, so that it is valid whenever the process is killed.
-        every: Batches between two saves within an epoch; None (default): only at its end.
+        every: Batches between two saves; None (default): one at the end of each epoch instead.
         delete_at_end: Whether the file is removed when `fit` has come to its end. Default True.
 
     Raises:
@@ -74,6 +75,8 @@ class SaveIterator(keras.callbacks.Callback):  # type: ignore[misc]
         self._path = Path(path)
         self._every = every
         self._delete_at_end = delete_at_end
+        self._since_save = 0  # batches trained on, as BackupAndRestore counts them
+        self._last_batch = 0
         self._before_epoch = 0  # batches trained on in the epochs before
         self._in_epoch = 0
 
@@ -85,13 +88,22 @@ class SaveIterator(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Saves where it is due. With `steps_per_execution`, `batch` is the last of several."""
-        done, self._in_epoch = self._in_epoch, batch + 1
-        if self._every is not None and self._in_epoch // self._every > done // self._every:
+        self._in_epoch = batch + 1
+        if self._every is None:
+            return
+        # The arithmetic of BackupAndRestore, so that both save after the same batches.
+        new_epoch = batch <= self._last_batch
+        self._since_save += batch + 1 if new_epoch else batch - self._last_batch
+        self._last_batch = batch
+        if self._since_save >= self._every:
+            self._since_save = 0
             self._save()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Saves."""
-        self._save()
+        """Saves, without `every`."""
+        if self._every is None:
+            self._save()
+        self._last_batch = 0
         self._before_epoch += self._in_epoch
         self._in_epoch = 0
 

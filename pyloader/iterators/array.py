@@ -5,30 +5,36 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from pyloader._distributed.shards import ShardSpec
-from pyloader._native.lifecycle import reduced
-from pyloader._order.fingerprint import mark
-from pyloader.arguments import MAX_PIXELS, MAX_SCANS, check_count
-from pyloader.caching import CacheSpec, check_cache
-from pyloader.callers import level_of_caller
-from pyloader.iterators import keras_config
-from pyloader.iterators.images import ImageIterator
+from pyloader._native.prefetch import Batch
+from pyloader._order.checkpoint import digest
+from pyloader.errors import user_stacklevel
+from pyloader.iterators.base import ImageSource, Iterator
+from pyloader.iterators.keras_dataset import floatx, image_data_format
+from pyloader.iterators.processing import (
+    describe_source,
+    generator_key,
+    generator_settings,
+    prepare_images,
+)
+from pyloader.options import DECODING_OPTIONS, LoaderOptions, Subset, check_batch_size, check_seed
 
 __all__ = ["NumpyArrayIterator"]
 
+_MAX_SAVED_NUMBER = 10**4
 
-class NumpyArrayIterator(ImageIterator):
-    """Iterates over images in memory; what `flow` returns.
+
+class NumpyArrayIterator(Iterator):
+    """Iterates over images in memory; `flow` returns it.
 
     A batch is (images, targets) or (images, targets, weights); without `y` it is the images alone.
     Images are (k, height, width, channels), or channels before height for "channels_first", in
-    `dtype`; k is `batch_size` or less in a pass's last batch. With further inputs a list takes the
-    images' place: [images, further...].
+    `dtype`; k is `batch_size` or less in the last batch of an epoch. With further inputs a list
+    takes the images' place: [images, further...].
 
     Images in float32 are transformed by the native pool, any other dtype by NumPy and SciPy on the
     calling thread.
@@ -39,7 +45,7 @@ class NumpyArrayIterator(ImageIterator):
         y: Targets, an entry for every image; None for none.
         image_data_generator: An ImageDataGenerator.
         batch_size: Samples of a batch. Default 32.
-        shuffle: Whether each pass has a new random order. Default False.
+        shuffle: Whether each epoch has a new random order. Default False.
         sample_weight: A weight for every image; None (default) for none.
         seed: Fixes order and transforms; None (default): drawn from NumPy's global generator.
         data_format: "channels_last" or "channels_first"; None (default): as for ImageDataGenerator.
@@ -51,23 +57,8 @@ class NumpyArrayIterator(ImageIterator):
             for the rest, None (default) for all.
         ignore_class_split: Whether the subsets may have different classes. Default False.
         dtype: The dtype of images; None (default): as for ImageDataGenerator.
-        num_threads: Threads of the native pool; None (default): one for each usable core.
-        prefetch: Batches prepared ahead; None (default): enough to keep all threads busy.
-        shard: This process's part of every batch, (index, count), or "auto"; None (default): all of
-            it. `batch_size` is that of all processes together.
-        last_batch: "keep" (default), "pad" with rows of sample weight 0, or "drop": what becomes of
-            the ragged end of a pass.
-        fidelity: Without effect: nothing is decoded.
-        pin_memory: Whether batches lie in page-locked memory, which a GPU copies from faster; None
-            (default): where a CUDA runtime is loaded. See `stats()` for what came of it.
-        cache: Checked, and without effect, as `cache_limit`: arrays need no decoding.
-        cache_limit: As for other iterators.
-        on_error: Without effect, as `max_pixels` and `max_scans`: nothing is decoded.
-        memory_limit: Bytes that the loader may hold, or text like "512MB"; None (default): no
-            limit. What does not fit is a MemoryLimitError.
-        max_pixels: As for other iterators.
-        max_scans: As for other iterators.
-        verbose: Without effect: there is nothing to print. Taken by every iterator.
+        options: How batches are loaded. Options about decoding are refused.
+        **keywords: The same by name; see `LoaderOptions`.
 
     Raises:
         ValueError: Lengths differ, the images do not have rank 4, the subsets have different
@@ -80,15 +71,14 @@ class NumpyArrayIterator(ImageIterator):
     """
 
     x: NDArray[Any]
-    """The images of the subset, rank 4, in `dtype`."""
+    """The images of the subset, rank 4, in `dtype`; read-only once batches are prefetched. Assign
+    another array to change them."""
     x_misc: list[NDArray[Any]]
     """Further inputs of the subset."""
     y: NDArray[Any] | None
     """Targets of the subset, or None."""
     sample_weight: NDArray[Any] | None
     """Weights as given (for a subset too), or None."""
-
-    _save_limit: ClassVar[int] = 10**4
 
     def __init__(
         self,
@@ -103,34 +93,18 @@ class NumpyArrayIterator(ImageIterator):
         save_to_dir: str | os.PathLike[str] | None = None,
         save_prefix: str = "",
         save_format: str = "png",
-        subset: str | None = None,
+        subset: Subset | None = None,
         ignore_class_split: bool = False,
         dtype: DTypeLike | None = None,
         *,
-        num_threads: int | None = None,
-        prefetch: int | None = None,
-        shard: ShardSpec = None,
-        last_batch: str = "keep",
-        fidelity: str = "exact",
-        pin_memory: bool | None = None,
-        cache: CacheSpec = None,
-        cache_limit: int | str | None = None,
-        on_error: str = "raise",
-        memory_limit: int | str | None = None,
-        max_pixels: int = MAX_PIXELS,
-        max_scans: int = MAX_SCANS,
-        verbose: bool = True,
+        options: LoaderOptions | None = None,
+        **keywords: Any,
     ) -> None:
-        data_format = keras_config.image_data_format() if data_format is None else data_format
-        dtype = keras_config.floatx() if dtype is None else dtype
-        self._arguments = {
-            name: value
-            for name, value in locals().items()
-            if name not in {"self", "__class__", "verbose"}
-        }
-        check_count("num_threads", num_threads)
-        check_cache(cache, cache_limit)
-        check_count("prefetch", prefetch)
+        batch_size, seed = check_batch_size(batch_size), check_seed(seed)
+        data_format = image_data_format() if data_format is None else data_format
+        dtype = floatx() if dtype is None else dtype
+        name = type(self).__name__
+        options = LoaderOptions.of(options, keywords, without=DECODING_OPTIONS, where=name)
         self.data_format = data_format
         self.dtype = dtype
         images, further = _split_inputs(x)
@@ -156,26 +130,7 @@ class NumpyArrayIterator(ImageIterator):
         self.save_to_dir = save_to_dir
         self.save_prefix = save_prefix
         self.save_format = save_format
-        super().__init__(
-            len(self.x),
-            batch_size,
-            shuffle,
-            seed,
-            num_threads=num_threads,
-            prefetch=prefetch,
-            shard=shard,
-            last_batch=last_batch,
-            fidelity=fidelity,
-            pin_memory=pin_memory,
-            on_error=on_error,
-            memory_limit=memory_limit,
-            max_pixels=max_pixels,
-            max_scans=max_scans,
-        )
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickles the constructor's arguments, arrays included: a copy starts over."""
-        return reduced(self, self._arguments)
+        super().__init__(len(self.x), batch_size, shuffle, seed, options=options)
 
     def _warn_of_channels(self) -> None:
         axis = 3 if self.data_format == "channels_last" else 1
@@ -187,28 +142,41 @@ class NumpyArrayIterator(ImageIterator):
                 f"channels on axis {axis}. However, it was passed an array with shape "
                 f"{self.x.shape} ({channels} channels).",
                 UserWarning,
-                stacklevel=level_of_caller(),
+                stacklevel=user_stacklevel(),
             )
 
-    def _source(self) -> NDArray[Any]:
-        return self.x
+    def _source_key(self) -> Any:
+        return self._changes, generator_key(self.image_data_generator)
 
-    def _dataset(self) -> dict[str, str]:
-        return {
-            "arrays": mark(self.x, self.x_misc),
-            "labels": mark(self.y, self.sample_weight),
-        }
+    def _describe_source(self) -> ImageSource:
+        if self.x.flags.writeable:  # a write in place would miss the batches that are prefetched
+            view = self.x.view()
+            view.flags.writeable = False
+            vars(self)["x"] = view
+        return describe_source(self, self.x, self.x.shape[1:], number_limit=_MAX_SAVED_NUMBER)
+
+    def _state_settings(self) -> dict[str, Any]:
+        return generator_settings(
+            self.image_data_generator,
+            self.dtype,
+            data_format=self.data_format,
+            save_to_dir=bool(self.save_to_dir) or None,  # a number is drawn for each saved file
+        )
 
     def _dataset_key(self) -> Any:
-        return self._revision
+        return self._changes
 
-    def _single_image_shape(self) -> tuple[int, ...]:
-        return self.x.shape[1:]
+    def _dataset_digests(self) -> dict[str, str]:
+        return {
+            "arrays": digest(self.x, self.x_misc),
+            "labels": digest(self.y, self.sample_weight),
+        }
 
-    def _make_output(self, images: NDArray[Any], ids: NDArray[np.int64]) -> Any:
-        inputs: Any = images
+    def _collate(self, batch: Batch) -> Any:
+        ids = batch.rows
+        inputs: Any = prepare_images(self, batch, self.x.shape[1:])
         if self.x_misc:
-            inputs = [images, *(values[ids] for values in self.x_misc)]
+            inputs = [inputs, *(values[ids] for values in self.x_misc)]
         if self.y is None:
             return inputs
         if self.sample_weight is None:

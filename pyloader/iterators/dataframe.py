@@ -10,11 +10,16 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from pyloader._data.tables import check_table, keep_known_classes, keep_valid_files, label_indices
-from pyloader._distributed.shards import ShardSpec
-from pyloader._native.lifecycle import reduced
-from pyloader.arguments import MAX_PIXELS, MAX_SCANS, check_count
-from pyloader.caching import CacheSpec
-from pyloader.iterators.files import FileIterator
+from pyloader.iterators.files import FileIterator, FileList, check_class_mode
+from pyloader.options import (
+    ColorMode,
+    Interpolation,
+    LoaderOptions,
+    Subset,
+    TableClassMode,
+    check_batch_size,
+    check_seed,
+)
 
 if TYPE_CHECKING:
     from pandas import DataFrame  # type: ignore[import-untyped]
@@ -25,14 +30,14 @@ _WITHOUT_CLASSES = frozenset({"input", "multi_output", "raw", None})
 
 
 class DataFrameIterator(FileIterator):
-    """Iterates over the images that a pandas DataFrame names; what `flow_from_dataframe` returns.
+    """Iterates over the images that a pandas DataFrame names; `flow_from_dataframe` returns it.
 
     A batch is (images, targets), or (images, targets, weights) with `weight_col`. Images are
     (k, height, width, channels), or channels before height for "channels_first", in `dtype`, with
-    values in [0, 255] unless the generator rescales; k is `batch_size` or less in a pass's last
-    batch. Targets by `class_mode`: "categorical" (k, classes), 1 at every class of the sample;
-    "binary" and "sparse" (k,) class indices, all in `dtype`; "input" a copy of the images; "raw"
-    the values of `y_col`; "multi_output" a list of arrays, one for each of its columns. With
+    values in [0, 255] unless the generator rescales; k is `batch_size` or less in the last
+    batch of an epoch. Targets by `class_mode`: "categorical" (k, classes), 1 at every class of the
+    sample; "binary" and "sparse" (k,) class indices, all in `dtype`; "input" a copy of the images;
+    "raw" the values of `y_col`; "multi_output" a list of arrays, one for each of its columns. With
     `class_mode=None` a batch is the images alone.
 
     Args:
@@ -49,7 +54,7 @@ class DataFrameIterator(FileIterator):
         class_mode: "categorical" (default), "binary", "sparse", "input", "multi_output", "raw" or
             None.
         batch_size: Samples of a batch. Default 32.
-        shuffle: Whether each pass has a new random order. Default True.
+        shuffle: Whether each epoch has a new random order. Default True.
         seed: Fixes order and transforms; None (default): drawn from NumPy's global generator.
         data_format: "channels_last" (default) or "channels_first".
         save_to_dir: An existing folder for copies of delivered images, each stretched to the full
@@ -59,33 +64,12 @@ class DataFrameIterator(FileIterator):
         subset: "validation" for the first rows by the generator's `validation_split`, "training"
             for the rest, None (default) for all.
         interpolation: "nearest" (default), "bilinear", "bicubic", "hamming", "box" or "lanczos".
-        keep_aspect_ratio: Whether to crop the centre to the target's shape. Default False.
+        keep_aspect_ratio: Whether to crop the center to the target's shape. Default False.
         dtype: The dtype of images and targets. Default "float32".
         validate_filenames: Whether to leave out what is no file or no image by its name. Default
             True; False saves a look at every file.
-        num_threads: Threads of the native pool; None (default): one for each usable core.
-        prefetch: Batches prepared ahead; None (default): enough to keep all threads busy.
-        shard: This process's part of every batch, (index, count), or "auto"; None (default): all of
-            it. `batch_size` is that of all processes together.
-        last_batch: "keep" (default), "pad" with rows of sample weight 0, or "drop": what becomes of
-            the ragged end of a pass.
-        fidelity: "exact" (default), Pillow's very bytes; or "fast": JPEGs are resized before
-            their colour conversion, a mean of half a level away. See Tuning in the docs.
-        pin_memory: Whether batches lie in page-locked memory, which a GPU copies from faster; None
-            (default): where a CUDA runtime is loaded. See `stats()` for what came of it.
-        cache: "memory" or a folder, to keep resized images in, so that later passes decode nothing;
-            None (default): neither. Bytes of batches are the same. See Tuning in the docs.
-        cache_limit: Bytes that it may take, or text like "2GB"; None (default): until a quarter of
-            the memory, or a twentieth of the disk, is all that is left.
-        on_error: What becomes of an image that cannot be loaded. "raise" (default): an ImageError,
-            and its batch is lost; "drop": it leaves its batch, which gets shorter; "replace":
-            another image of the pass takes its place, with its own label. See `errors`.
-        memory_limit: Bytes that the loader may hold, or text like "512MB"; None (default): no
-            limit. What does not fit is a MemoryLimitError.
-        max_pixels: Pixels of an image at most; a larger one is refused before memory is taken for
-            it. Default 178,956,970, as in Pillow.
-        max_scans: Scans of a JPEG at most; more are refused. Default 500.
-        verbose: Whether to print how many images were found. Default True.
+        options: How batches are loaded.
+        **keywords: The same by name; see `LoaderOptions`.
 
     Raises:
         ValueError: A value that is not among the possible ones, or "binary" without two classes.
@@ -126,9 +110,9 @@ class DataFrameIterator(FileIterator):
         y_col: str | list[str] = "class",
         weight_col: str | None = None,
         target_size: Iterable[int] = (256, 256),
-        color_mode: str = "rgb",
+        color_mode: ColorMode = "rgb",
         classes: Iterable[str] | None = None,
-        class_mode: str | None = "categorical",
+        class_mode: TableClassMode = "categorical",
         batch_size: int = 32,
         shuffle: bool = True,
         seed: int | None = None,
@@ -136,33 +120,18 @@ class DataFrameIterator(FileIterator):
         save_to_dir: str | os.PathLike[str] | None = None,
         save_prefix: str = "",
         save_format: str = "png",
-        subset: str | None = None,
-        interpolation: str = "nearest",
+        subset: Subset | None = None,
+        interpolation: Interpolation = "nearest",
         keep_aspect_ratio: bool = False,
         dtype: DTypeLike = "float32",
         validate_filenames: bool = True,
         *,
-        num_threads: int | None = None,
-        prefetch: int | None = None,
-        shard: ShardSpec = None,
-        last_batch: str = "keep",
-        fidelity: str = "exact",
-        pin_memory: bool | None = None,
-        cache: CacheSpec = None,
-        cache_limit: int | str | None = None,
-        on_error: str = "raise",
-        memory_limit: int | str | None = None,
-        max_pixels: int = MAX_PIXELS,
-        max_scans: int = MAX_SCANS,
-        verbose: bool = True,
+        options: LoaderOptions | None = None,
+        **keywords: Any,
     ) -> None:
-        target_size = tuple(target_size)
         classes = list(classes) if classes else None
-        self._arguments = {
-            name: value
-            for name, value in locals().items()
-            if name not in {"self", "__class__", "verbose"}
-        }
+        batch_size, seed = check_batch_size(batch_size), check_seed(seed)
+        options = LoaderOptions.of(options, keywords, where=type(self).__name__)
         self._set_processing(
             image_data_generator,
             target_size,
@@ -175,16 +144,11 @@ class DataFrameIterator(FileIterator):
             interpolation,
             keep_aspect_ratio,
         )
-        check_count("num_threads", num_threads)
-        check_count("prefetch", prefetch)
         table = dataframe.copy()
         self.directory = directory or ""
         self.class_mode = class_mode
         self.dtype = dtype
-        if class_mode not in self.allowed_class_modes:
-            raise ValueError(
-                f"Invalid class_mode: {class_mode}; expected one of: {self.allowed_class_modes}"
-            )
+        check_class_mode(class_mode, self.allowed_class_modes)
         check_table(table, class_mode, x_col, y_col, weight_col, classes)
         if validate_filenames:
             table = keep_valid_files(table, x_col, self.directory, self.white_list_formats)
@@ -205,8 +169,8 @@ class DataFrameIterator(FileIterator):
         elif class_mode == "raw":
             self._targets = table[y_col].values
         self.samples = len(self.filenames)
-        self._filepaths = [os.path.join(self.directory, file) for file in self.filenames]  # noqa: PTH118
-        if verbose:
+        self._filepaths = FileList(os.path.join(self.directory, file) for file in self.filenames)  # noqa: PTH118
+        if options.verbose:
             validated = "validated" if validate_filenames else "non-validated"
             belonging = f" belonging to {len(names)} classes"
             print(
@@ -214,29 +178,7 @@ class DataFrameIterator(FileIterator):
                 f"{'' if class_mode in _WITHOUT_CLASSES else belonging}.",
                 flush=True,
             )
-        super().__init__(
-            self.samples,
-            batch_size,
-            shuffle,
-            seed,
-            num_threads=num_threads,
-            prefetch=prefetch,
-            shard=shard,
-            last_batch=last_batch,
-            fidelity=fidelity,
-            pin_memory=pin_memory,
-            cache=cache,
-            cache_limit=cache_limit,
-            on_error=on_error,
-            memory_limit=memory_limit,
-            max_pixels=max_pixels,
-            max_scans=max_scans,
-        )
-
-    @property
-    def filepaths(self) -> list[str]:
-        """The file of each sample: `directory` joined with `filenames`."""
-        return self._filepaths
+        super().__init__(self.samples, batch_size, shuffle, seed, options=options)
 
     @property
     def labels(self) -> Any:
@@ -249,10 +191,6 @@ class DataFrameIterator(FileIterator):
     def sample_weight(self) -> NDArray[Any] | None:
         """The weight of each sample, (n,), or None."""
         return self._sample_weight
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickles the constructor's arguments, table included: a copy starts over."""
-        return reduced(self, self._arguments)
 
     def _other_targets(self) -> Any:
         return self._targets

@@ -1,21 +1,37 @@
-"""Keras' image_dataset_from_directory."""
+"""Keras' image_dataset_from_directory, and the finite dataset that it returns."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Generator, Sequence
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
+from pyloader._augment.sampling import ParamSampler
 from pyloader._data.dataset_files import ALLOWED_FORMATS, check_split, find_files, split_files
-from pyloader._distributed.shards import ShardSpec
-from pyloader.arguments import CHANNELS, MAX_PIXELS, MAX_SCANS, check_count
-from pyloader.caching import CacheSpec
-from pyloader.iterators import keras_config
-from pyloader.iterators.dataset_iterator import ImageDataset
+from pyloader._data.labels import dataset_targets
+from pyloader._native.prefetch import Batch
+from pyloader._native.settings import LoaderSettings
+from pyloader._order.checkpoint import digest, digest_paths
+from pyloader.iterators.base import ImageSource, Iterator
+from pyloader.iterators.files import FileList
+from pyloader.iterators.keras_dataset import image_data_format
+from pyloader.options import (
+    CHANNELS,
+    CacheSpec,
+    ColorMode,
+    DataFormat,
+    Fidelity,
+    LastBatch,
+    LoaderOptions,
+    OnError,
+    ShardSpec,
+    check_batch_size,
+)
 
-__all__ = ["image_dataset_from_directory"]
+__all__ = ["ImageDataset", "image_dataset_from_directory"]
 
 _FILTERS = {
     "bilinear": "bilinear",
@@ -30,40 +46,176 @@ _FILTERS = {
 """Keras' names, in the order of its error text, and Pillow's filters of the same kind."""
 
 
+class ImageDataset(Iterator):
+    """Batches of images and labels; each loop over it is an epoch, in a new order if shuffled.
+
+    `len` is the number of batches. It is at the same time what `fit` takes: `ds[i]` is batch i of
+    the current epoch, `next` and the other methods are those of the other iterators. One loop may
+    run at a time; an interrupted one ends when the next one begins.
+
+    Args:
+        file_paths: The image files.
+        labels: Their labels, (n,), or None.
+        class_names: Kept as an attribute, and counted for `label_mode="categorical"`.
+        label_mode: "int", "categorical", "binary" or None; see `image_dataset_from_directory`.
+        color_mode: "rgb", "rgba" or "grayscale".
+        batch_size: Samples of a batch; None: samples come singly, without the axis of the batch.
+        image_size: (height, width) of the images in pixels.
+        shuffle: Whether each epoch has a new order.
+        seed: Fixes the orders.
+        interpolation: Name of Pillow's filter.
+        crop_to_aspect_ratio: Whether to crop the center to the shape of `image_size`.
+        pad_to_aspect_ratio: Whether to fit the image into `image_size` and frame it with zeros.
+        data_format: "channels_last" or "channels_first".
+        options: How batches are loaded.
+
+    Raises:
+        ValueError: An option that does not go with `batch_size=None`.
+    """
+
+    file_paths: list[str]
+    """The image files in dataset order; `batch_indices` are positions in it."""
+    class_names: Sequence[str] | None
+    """The classes in label order; None without labels."""
+
+    def __init__(
+        self,
+        file_paths: list[str],
+        labels: NDArray[Any] | Sequence[Any] | None,
+        class_names: Sequence[str] | None,
+        *,
+        label_mode: str | None,
+        color_mode: str,
+        batch_size: int | None,
+        image_size: tuple[int, int],
+        shuffle: bool,
+        seed: int,
+        interpolation: str,
+        crop_to_aspect_ratio: bool = False,
+        pad_to_aspect_ratio: bool = False,
+        data_format: str = "channels_last",
+        options: LoaderOptions,
+    ) -> None:
+        if batch_size is None and options.shard is not None:
+            raise ValueError("`shard` divides batches: `batch_size` should not be None with it.")
+        if batch_size is None and options.on_error == "drop":
+            raise ValueError(
+                '`on_error="drop"` shortens batches: `batch_size` should not be None with it. '
+                'Use "replace".'
+            )
+        self.file_paths = FileList(file_paths)
+        self.class_names = class_names
+        self._targets = dataset_targets(labels, label_mode, len(class_names or ()))
+        self._single = batch_size is None
+        channels_first = data_format == "channels_first"
+        self._settings = LoaderSettings(
+            height=image_size[0],
+            width=image_size[1],
+            channels=CHANNELS[color_mode],
+            color_mode=color_mode,
+            interpolation=interpolation,
+            keep_aspect_ratio=crop_to_aspect_ratio,
+            channels_first=channels_first,
+            dtype=np.dtype("float32"),
+            pad_to_aspect_ratio=pad_to_aspect_ratio,
+        )
+        self._loop = 0
+        size = 1 if batch_size is None else batch_size
+        super().__init__(len(file_paths), size, shuffle, seed, options=options)
+
+    def __iter__(self) -> Generator[Any, None, None]:  # type: ignore[override]
+        """Begins an epoch; right after `load_state_dict`, goes on with the rest of that one.
+
+        Yields:
+            Exactly `len(ds)` batches, as `next` returns them, or the rest.
+
+        Raises:
+            RuntimeError: Another loop over the dataset has begun since.
+        """
+        self._loop += 1
+        mine = self._loop
+        if not self._is_where_loaded():
+            self.reset()
+        done, batches = self._progress()
+        for _ in range(batches - done):
+            if mine != self._loop:
+                raise RuntimeError(
+                    "Another loop over this dataset has begun, and one dataset delivers to one "
+                    "loop at a time. Make a dataset for each loop."
+                )
+            yield self.next()
+
+    def _source_key(self) -> Any:
+        return self._changes
+
+    def _describe_source(self) -> ImageSource:
+        return ImageSource(self.file_paths, self._settings, ParamSampler(None))
+
+    def _state_settings(self) -> dict[str, Any]:
+        settings = self._settings
+        return {
+            "color_mode": settings.color_mode,
+            "image_size": [settings.height, settings.width],
+            "interpolation": settings.interpolation,
+            "fidelity": self._options.fidelity,
+            "data_format": "channels_first" if settings.channels_first else "channels_last",
+            **({"crop_to_aspect_ratio": True} if settings.keep_aspect_ratio else {}),
+            **({"pad_to_aspect_ratio": True} if settings.pad_to_aspect_ratio else {}),
+            **({"single": True} if self._single else {}),
+        }
+
+    def _dataset_key(self) -> Any:
+        return self._changes
+
+    def _dataset_digests(self) -> dict[str, str]:
+        return {"files": digest_paths(self.file_paths), "labels": digest(self._targets)}
+
+    def _collate(self, batch: Batch) -> Any:
+        images, settings = batch.images, self._settings
+        if images is None:
+            shape: tuple[int, ...] = (settings.height, settings.width, settings.channels)
+            if settings.channels_first:
+                shape = (settings.channels, settings.height, settings.width)
+            images = np.zeros((0, *shape), dtype="float32")
+        targets = None if self._targets is None else self._targets[batch.rows]
+        if self._single:
+            return images[0] if targets is None else (images[0], targets[0])
+        return images if targets is None else (images, targets)
+
+
 def image_dataset_from_directory(
     directory: str | os.PathLike[str],
     labels: Any = "inferred",
-    label_mode: str | None = "int",
+    label_mode: Literal["int", "categorical", "binary"] | None = "int",
     class_names: Sequence[str] | None = None,
-    color_mode: str = "rgb",
+    color_mode: ColorMode = "rgb",
     batch_size: int | None = 32,
     image_size: int | Sequence[int] = (256, 256),
     shuffle: bool = True,
     seed: int | None = None,
     validation_split: float | None = None,
-    subset: str | None = None,
+    subset: Literal["training", "validation", "both"] | None = None,
     interpolation: str = "bilinear",
     follow_links: bool = False,
     crop_to_aspect_ratio: bool = False,
     pad_to_aspect_ratio: bool = False,
-    data_format: str | None = None,
-    format: str = "tf",
+    data_format: DataFormat | None = None,
+    format: Literal["tf", "grain"] = "tf",
     verbose: bool = True,
     *,
     num_threads: int | None = None,
     prefetch: int | None = None,
-    shard: ShardSpec = None,
-    last_batch: str = "keep",
-    fidelity: str = "exact",
-    pin_memory: bool | None = None,
+    fidelity: Fidelity = "exact",
     cache: CacheSpec = None,
     cache_limit: int | str | None = None,
-    on_error: str = "raise",
+    on_error: OnError = "raise",
+    pin_memory: bool | None = None,
+    shard: ShardSpec = None,
+    last_batch: LastBatch = "keep",
     memory_limit: int | str | None = None,
-    max_pixels: int = MAX_PIXELS,
-    max_scans: int = MAX_SCANS,
+    max_pixels: int | None = None,
 ) -> ImageDataset | list[ImageDataset]:
-    """Makes a dataset of the images in a folder, labelled by their class folders.
+    """Makes a dataset of the images in a folder, labeled by their class folders.
 
     Arguments, files, labels, splits, errors and printed lines are those of Keras 3. What differs:
 
@@ -74,7 +226,7 @@ def image_dataset_from_directory(
       reduction. Measured against TensorFlow 2.21, "bilinear", in levels of 255: a mean difference
       of 3.0 on 100 ImageNet photographs and 2.2 on 56 of clothes at 256 x 256, single pixels up to
       132; 6.1 at 128 x 128. "nearest" picks the same pixels: 1.2, all of it from the decoders.
-    - Each pass has a full random order, drawn with `seed`; Keras shuffles within a buffer of 8
+    - Each epoch has a full random order, drawn with `seed`; Keras shuffles within a buffer of 8
       batches, with TensorFlow's generator. The order of `file_paths` is Keras' own.
     - Images are float32 with `interpolation="nearest"` too, where Keras' are uint8.
 
@@ -89,7 +241,7 @@ def image_dataset_from_directory(
         batch_size: Samples of a batch, default 32. None: samples come singly.
         image_size: (height, width) of the images in pixels, or one number for both. Default
             (256, 256).
-        shuffle: Whether files are shuffled before they are split, and each pass again. Default
+        shuffle: Whether files are shuffled before they are split, and again for each epoch. Default
             True.
         seed: Fixes the orders; None (default): drawn from NumPy's global generator.
         validation_split: The part of the files, the last ones, that is kept for validation;
@@ -98,7 +250,7 @@ def image_dataset_from_directory(
         interpolation: "bilinear" (default), "nearest", "bicubic", "area" (Pillow's box) or
             "lanczos3".
         follow_links: Whether to enter links to folders below the class folders. Default False.
-        crop_to_aspect_ratio: Whether to crop the centre to the shape of `image_size` instead of
+        crop_to_aspect_ratio: Whether to crop the center to the shape of `image_size` instead of
             distorting. Pixels beside the crop count for the filter at its edge, as in Pillow.
             Default False.
         pad_to_aspect_ratio: Whether to fit the whole image into `image_size` and to frame it with
@@ -107,28 +259,8 @@ def image_dataset_from_directory(
             where it is imported; else "channels_last".
         format: "tf" (default) or "grain"; without effect.
         verbose: Whether to print how many files were found. Default True.
-        num_threads: Threads of the pool; None (default): one for each usable core.
-        prefetch: Batches prepared ahead; None (default): enough to keep all threads busy.
-        shard: This process's part of every batch, (index, count), or "auto"; None (default): all of
-            it. `batch_size` is that of all processes together.
-        last_batch: "keep" (default), "pad" with rows of sample weight 0, or "drop": what becomes of
-            the ragged end of a pass.
-        fidelity: "exact" (default), Pillow's very bytes; or "fast": JPEGs are resized before
-            their colour conversion, a mean of half a level away. See Tuning in the docs.
-        pin_memory: Whether batches lie in page-locked memory, which a GPU copies from faster; None
-            (default): where a CUDA runtime is loaded. See `stats()` for what came of it.
-        cache: "memory" or a folder, to keep resized images in, so that later passes decode nothing;
-            None (default): neither. Bytes of batches are the same. See Tuning in the docs.
-        cache_limit: Bytes that it may take, or text like "2GB"; None (default): until a quarter of
-            the memory, or a twentieth of the disk, is all that is left.
-        on_error: What becomes of an image that cannot be loaded. "raise" (default): an ImageError,
-            and its batch is lost; "drop": it leaves its batch, which gets shorter; "replace":
-            another image of the pass takes its place, with its own label. See `errors`.
-        memory_limit: Bytes that the loader may hold, or text like "512MB"; None (default): no
-            limit. What does not fit is a MemoryLimitError.
-        max_pixels: Pixels of an image at most; a larger one is refused before memory is taken for
-            it. Default 178,956,970, as in Pillow.
-        max_scans: Scans of a JPEG at most; more are refused. Default 500.
+        num_threads: How batches are loaded, and so all further options: see `LoaderOptions` for
+            their meaning and defaults.
 
     Returns:
         The dataset, with the attributes `class_names` and `file_paths`; for `subset="both"` a list
@@ -152,7 +284,7 @@ def image_dataset_from_directory(
             )
             model.fit(train, validation_data=val, epochs=3)
     """
-    labels, label_mode = _check_labels(labels, label_mode, class_names)
+    labels, mode = _check_labels(labels, label_mode, class_names)
     if color_mode not in CHANNELS:
         raise ValueError(
             '`color_mode` must be one of {"rgb", "rgba", "grayscale"}. '
@@ -163,9 +295,22 @@ def image_dataset_from_directory(
     if format not in ("tf", "grain"):
         raise ValueError(f'`format` should be either "tf" or "grain". Received: format={format}')
     check_split(validation_split, subset, shuffle, seed)
-    _check_batch_size(batch_size)
-    check_count("num_threads", num_threads)
-    check_count("prefetch", prefetch)
+    if batch_size is not None:
+        batch_size = check_batch_size(batch_size)
+    options = LoaderOptions(
+        num_threads=num_threads,
+        prefetch=prefetch,
+        fidelity=fidelity,
+        cache=cache,
+        cache_limit=cache_limit,
+        on_error=on_error,
+        pin_memory=pin_memory,
+        shard=shard,
+        last_batch=last_batch,
+        memory_limit=memory_limit,
+        max_pixels=max_pixels,
+        verbose=verbose,
+    )
     order_seed = int(np.random.randint(1_000_000)) if seed is None else seed
     paths, labels, names = find_files(
         directory,
@@ -176,7 +321,7 @@ def image_dataset_from_directory(
         follow_links=follow_links,
         verbose=verbose,
     )
-    if label_mode == "binary" and (names is None or len(names) != 2):
+    if mode == "binary" and (names is None or len(names) != 2):
         raise ValueError(
             'When passing `label_mode="binary"`, there must be exactly 2 class_names. '
             f"Received: class_names={names}"
@@ -192,28 +337,17 @@ def image_dataset_from_directory(
             paths,
             labels,
             names,
-            label_mode=label_mode,
+            label_mode=mode,
             color_mode=color_mode,
             batch_size=batch_size,
             image_size=size,
             shuffle=shuffle,
-            seed=order_seed if shuffle else 0,  # as in Keras, where nobody looks at it
+            seed=order_seed if shuffle else 0,  # as in Keras, where it has no effect
             interpolation=pillow_filter,
             crop_to_aspect_ratio=bool(crop_to_aspect_ratio),
             pad_to_aspect_ratio=bool(pad_to_aspect_ratio),
             data_format=layout,
-            num_threads=num_threads,
-            prefetch=prefetch,
-            shard=shard,
-            last_batch=last_batch,
-            fidelity=fidelity,
-            pin_memory=pin_memory,
-            cache=cache,
-            cache_limit=cache_limit,
-            on_error=on_error,
-            memory_limit=memory_limit,
-            max_pixels=max_pixels,
-            max_scans=max_scans,
+            options=options,
         )
 
     if subset != "both":
@@ -288,17 +422,9 @@ def _check_filter(interpolation: str) -> str:
     return found
 
 
-def _check_batch_size(batch_size: int | None) -> None:
-    if batch_size is not None and (not isinstance(batch_size, (int, np.integer)) or batch_size < 1):
-        raise ValueError(
-            "`batch_size` should be a positive integer, or None for single samples. "
-            f"Received: batch_size={batch_size}"
-        )
-
-
 def _check_data_format(data_format: str | None) -> str:
     if data_format is None:
-        return keras_config.image_data_format()
+        return image_data_format()
     layout = str(data_format).lower()
     if layout not in {"channels_first", "channels_last"}:
         raise ValueError(

@@ -9,23 +9,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from pyloader._data import folders as discovery
-from pyloader._distributed.shards import ShardSpec
-from pyloader._native.lifecycle import reduced
-from pyloader.arguments import MAX_PIXELS, MAX_SCANS, check_count
-from pyloader.caching import CacheSpec
-from pyloader.iterators import keras_config
-from pyloader.iterators.files import FileIterator
+from pyloader._data.folders import scan_class_folders
+from pyloader.iterators.files import FileIterator, FileList, check_class_mode
+from pyloader.iterators.keras_dataset import floatx, image_data_format
+from pyloader.options import (
+    ClassMode,
+    ColorMode,
+    Interpolation,
+    LoaderOptions,
+    Subset,
+    check_batch_size,
+    check_seed,
+)
 
 __all__ = ["DirectoryIterator"]
 
 
 class DirectoryIterator(FileIterator):
-    """Iterates over the images of class folders; what `flow_from_directory` returns.
+    """Iterates over the images of class folders; `flow_from_directory` returns it.
 
     A batch is (images, targets): images (k, height, width, channels), or channels before height
     for "channels_first", in `dtype`, with values in [0, 255] unless the generator rescales;
-    k is `batch_size` or less in a pass's last batch. Targets by `class_mode`: "categorical"
+    k is `batch_size` or less in the last batch of an epoch. Targets by `class_mode`: "categorical"
     (k, classes) one-hot; "binary" and "sparse" (k,) class indices, both in `dtype`; "input" a copy
     of the images. With `class_mode=None` a batch is the images alone.
 
@@ -37,7 +42,7 @@ class DirectoryIterator(FileIterator):
         classes: Class folders in label order; None (default): all subdirectories, sorted.
         class_mode: "categorical" (default), "binary", "sparse", "input" or None.
         batch_size: Samples of a batch. Default 32.
-        shuffle: Whether each pass has a new random order. Default True.
+        shuffle: Whether each epoch has a new random order. Default True.
         seed: Fixes the order; None (default): drawn from NumPy's global generator.
         data_format: "channels_last" or "channels_first"; None (default): as for ImageDataGenerator.
         save_to_dir: An existing folder for copies of delivered images, each stretched to the full
@@ -47,31 +52,10 @@ class DirectoryIterator(FileIterator):
         follow_links: Whether to enter links to folders below the class folders. Default False.
         subset: "training", "validation", or None (default) for all images.
         interpolation: "nearest" (default), "bilinear", "bicubic", "hamming", "box" or "lanczos".
-        keep_aspect_ratio: Whether to crop the centre to the target's shape. Default False.
+        keep_aspect_ratio: Whether to crop the center to the target's shape. Default False.
         dtype: The dtype of images and targets; None (default): as for ImageDataGenerator.
-        num_threads: Threads of the native pool; None (default): one for each usable core.
-        prefetch: Batches prepared ahead; None (default): enough to keep all threads busy.
-        shard: This process's part of every batch, (index, count), or "auto"; None (default): all of
-            it. `batch_size` is that of all processes together.
-        last_batch: "keep" (default), "pad" with rows of sample weight 0, or "drop": what becomes of
-            the ragged end of a pass.
-        fidelity: "exact" (default), Pillow's very bytes; or "fast": JPEGs are resized before
-            their colour conversion, a mean of half a level away. See Tuning in the docs.
-        pin_memory: Whether batches lie in page-locked memory, which a GPU copies from faster; None
-            (default): where a CUDA runtime is loaded. See `stats()` for what came of it.
-        cache: "memory" or a folder, to keep resized images in, so that later passes decode nothing;
-            None (default): neither. Bytes of batches are the same. See Tuning in the docs.
-        cache_limit: Bytes that it may take, or text like "2GB"; None (default): until a quarter of
-            the memory, or a twentieth of the disk, is all that is left.
-        on_error: What becomes of an image that cannot be loaded. "raise" (default): an ImageError,
-            and its batch is lost; "drop": it leaves its batch, which gets shorter; "replace":
-            another image of the pass takes its place, with its own label. See `errors`.
-        memory_limit: Bytes that the loader may hold, or text like "512MB"; None (default): no
-            limit. What does not fit is a MemoryLimitError.
-        max_pixels: Pixels of an image at most; a larger one is refused before memory is taken for
-            it. Default 178,956,970, as in Pillow.
-        max_scans: Scans of a JPEG at most; more are refused. Default 500.
-        verbose: Whether to print how many images were found. Default True.
+        options: How batches are loaded.
+        **keywords: The same by name; see `LoaderOptions`.
 
     Raises:
         ValueError: A value that is not among the possible ones.
@@ -101,9 +85,9 @@ class DirectoryIterator(FileIterator):
         directory: str | os.PathLike[str],
         image_data_generator: Any,
         target_size: Iterable[int] = (256, 256),
-        color_mode: str = "rgb",
+        color_mode: ColorMode = "rgb",
         classes: Iterable[str] | None = None,
-        class_mode: str | None = "categorical",
+        class_mode: ClassMode = "categorical",
         batch_size: int = 32,
         shuffle: bool = True,
         seed: int | None = None,
@@ -112,34 +96,19 @@ class DirectoryIterator(FileIterator):
         save_prefix: str = "",
         save_format: str = "png",
         follow_links: bool = False,
-        subset: str | None = None,
-        interpolation: str = "nearest",
+        subset: Subset | None = None,
+        interpolation: Interpolation = "nearest",
         keep_aspect_ratio: bool = False,
         dtype: DTypeLike | None = None,
         *,
-        num_threads: int | None = None,
-        prefetch: int | None = None,
-        shard: ShardSpec = None,
-        last_batch: str = "keep",
-        fidelity: str = "exact",
-        pin_memory: bool | None = None,
-        cache: CacheSpec = None,
-        cache_limit: int | str | None = None,
-        on_error: str = "raise",
-        memory_limit: int | str | None = None,
-        max_pixels: int = MAX_PIXELS,
-        max_scans: int = MAX_SCANS,
-        verbose: bool = True,
+        options: LoaderOptions | None = None,
+        **keywords: Any,
     ) -> None:
-        target_size = tuple(target_size)
         classes = list(classes) if classes else None
-        data_format = keras_config.image_data_format() if data_format is None else data_format
-        dtype = keras_config.floatx() if dtype is None else dtype
-        self._arguments = {
-            name: value
-            for name, value in locals().items()
-            if name not in {"self", "__class__", "verbose"}
-        }
+        batch_size, seed = check_batch_size(batch_size), check_seed(seed)
+        data_format = image_data_format() if data_format is None else data_format
+        dtype = floatx() if dtype is None else dtype
+        options = LoaderOptions.of(options, keywords, where=type(self).__name__)
         self._set_processing(
             image_data_generator,
             target_size,
@@ -152,16 +121,11 @@ class DirectoryIterator(FileIterator):
             interpolation,
             keep_aspect_ratio,
         )
-        if class_mode not in self.allowed_class_modes:
-            raise ValueError(
-                f"Invalid class_mode: {class_mode}; expected one of: {self.allowed_class_modes}"
-            )
-        check_count("num_threads", num_threads)
-        check_count("prefetch", prefetch)
+        check_class_mode(class_mode, self.allowed_class_modes)
         self.directory = directory
         self.class_mode = class_mode
         self.dtype = dtype
-        found = discovery.scan_class_folders(
+        found = scan_class_folders(
             directory,
             classes,
             split=self.split,
@@ -173,34 +137,12 @@ class DirectoryIterator(FileIterator):
         self.classes = found.classes
         self.filenames = found.filenames
         self.samples = len(found.filenames)
-        self._filepaths = [os.path.join(directory, file) for file in found.filenames]  # noqa: PTH118
-        if verbose:
+        self._filepaths = FileList(os.path.join(directory, file) for file in found.filenames)  # noqa: PTH118
+        if options.verbose:
             print(
                 f"Found {self.samples} images belonging to {self.num_classes} classes.", flush=True
             )
-        super().__init__(
-            self.samples,
-            batch_size,
-            shuffle,
-            seed,
-            num_threads=num_threads,
-            prefetch=prefetch,
-            shard=shard,
-            last_batch=last_batch,
-            fidelity=fidelity,
-            pin_memory=pin_memory,
-            cache=cache,
-            cache_limit=cache_limit,
-            on_error=on_error,
-            memory_limit=memory_limit,
-            max_pixels=max_pixels,
-            max_scans=max_scans,
-        )
-
-    @property
-    def filepaths(self) -> list[str]:
-        """The file of each sample: `directory` joined with `filenames`."""
-        return self._filepaths
+        super().__init__(self.samples, batch_size, shuffle, seed, options=options)
 
     @property
     def labels(self) -> NDArray[np.int32]:
@@ -211,7 +153,3 @@ class DirectoryIterator(FileIterator):
     def sample_weight(self) -> None:
         """None: a folder holds no weights."""
         return None
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickles the constructor's arguments: a copy looks for the files anew and starts over."""
-        return reduced(self, self._arguments)

@@ -12,12 +12,12 @@ import random
 from abc import ABC, abstractmethod
 from typing import Any
 
-from pyloader.iterators.keras_look import KerasLook
+from pyloader.iterators.keras_dataset import KerasDatasetMixin
 
 __all__ = ["Feed", "is_sequence", "make_feed"]
 
 
-class Feed(KerasLook, ABC):
+class Feed(KerasDatasetMixin, ABC):
     """A PyDataset without a length.
 
     When Keras begins again after no more than a look at the first batches, these are handed out

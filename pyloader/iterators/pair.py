@@ -1,10 +1,11 @@
-"""Two iterators in step: images and masks with the same order and the same random draws."""
+"""Two iterators in step: images and masks with the same order and the same random parameters."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
 import threading
+import warnings
 from collections.abc import Iterator as AnyIterator
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -12,16 +13,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pyloader._monitor.error_log import BadImage
+from pyloader._augment.sampling import ParamSampler
 from pyloader._monitor.stats import Stats
 from pyloader._native import lifecycle
 from pyloader._order.cursor import Cursor
-from pyloader.errors import passes_batch_over
+from pyloader.errors import BadImage, skips_batch, user_stacklevel
 from pyloader.iterators.base import Iterator
-from pyloader.iterators.keras_look import KerasLook
-from pyloader.iterators.keras_torch import for_caller
-from pyloader.iterators.pair_checks import check_draws, check_on_error, warn_of_changes
-from pyloader.iterators.passes import Passes
+from pyloader.iterators.keras_dataset import KerasDatasetMixin, to_torch_if_keras
+from pyloader.iterators.loops import EpochLoops
 
 __all__ = ["PairIterator", "PairStats", "pair"]
 
@@ -86,7 +85,7 @@ class PairStats(NamedTuple):
         return f"images\n{self.images}\n\nmasks\n{self.masks}"
 
 
-class PairIterator(KerasLook, Passes):
+class PairIterator(EpochLoops, KerasDatasetMixin):
     """Delivers (batch of the first iterator, batch of the second one); see `pair`.
 
     Like its two iterators it delivers for ever through `next()`, and batch i of the current pass
@@ -130,17 +129,17 @@ class PairIterator(KerasLook, Passes):
         for name in _SAME_OPTIONS:
             if getattr(images._options, name) != getattr(masks._options, name):
                 raise ValueError(f"`images` and `masks` should have the same `{name}`.")
-        check_on_error(images)
-        check_draws(images, masks)
-        warn_of_changes(masks)
+        _check_on_error(images)
+        _check_same_draws(images, masks)
+        _warn_if_values_change(masks)
         self.images = images
         self.masks = masks
         self._mutex = threading.RLock()
         self._step_from: tuple[Cursor, Cursor] | None = None
         self._batch_indices: NDArray[np.int64] | None = None
         if images.seed is None:
-            masks._move(masks._cursor._replace(hidden_seed=images._cursor.hidden_seed))
-        lifecycle.track(self)
+            masks._move(masks._cursor._replace(fallback_seed=images._cursor.fallback_seed))
+        lifecycle.register_for_shutdown(self)
 
     def _after_fork(self) -> None:
         """Leaves the parent's lock behind, and a step that its thread was in.
@@ -205,7 +204,6 @@ class PairIterator(KerasLook, Passes):
         return len(self)
 
     def __len__(self) -> int:
-        len(self.masks)  # Keras may shuffle now: each notes it
         return len(self.images)
 
     def __iter__(self) -> PairIterator:
@@ -226,7 +224,7 @@ class PairIterator(KerasLook, Passes):
             ValueError: As for the iterators' `next`.
             RuntimeError: One of them is closed.
         """
-        with self._mutex, self._in_step(lambda cursor, *drawing: cursor.next(*drawing)):
+        with self._mutex, self._in_step(lambda cursor, *sampling: cursor.next(*sampling)):
             return self._matched(self.images.next(), self.masks.next())
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
@@ -244,10 +242,10 @@ class PairIterator(KerasLook, Passes):
         """
         with (
             self._mutex,
-            self._in_step(lambda cursor, *drawing: cursor.item(index % cursor.batches, *drawing)),
+            self._in_step(lambda cursor, *sampling: cursor.item(index % cursor.batches, *sampling)),
         ):
             batch = self._matched(self.images[index], self.masks[index])
-        handed: tuple[Any, Any] = for_caller(batch, sys._getframe(1))
+        handed: tuple[Any, Any] = to_torch_if_keras(batch, sys._getframe(1))
         return handed
 
     def reset(self) -> None:
@@ -281,8 +279,8 @@ class PairIterator(KerasLook, Passes):
         with self._mutex:
             if not isinstance(state_dict, Mapping) or set(state_dict) != {"images", "masks"}:
                 raise ValueError("this is no state of a pair of iterators of pyloader")
-            images = self.images._cursor_of(state_dict["images"])
-            masks = self.masks._cursor_of(state_dict["masks"])
+            images = self.images._cursor_from(state_dict["images"])
+            masks = self.masks._cursor_from(state_dict["masks"])
             self.images._go_on_at(images)
             self.masks._go_on_at(masks)
 
@@ -296,7 +294,7 @@ class PairIterator(KerasLook, Passes):
             self.masks.on_epoch_end()
             images, masks = self.images._cursor, self.masks._cursor
             if not np.array_equal(np.asarray(images.index_array), np.asarray(masks.index_array)):
-                # The masks' generator draws nothing at all, or there was no batch yet.
+                # The masks' generator samples nothing at all, or there was no batch yet.
                 self.masks._move(
                     masks._replace(
                         index_array=images.index_array, order=images.order, stream=images.stream
@@ -318,8 +316,8 @@ class PairIterator(KerasLook, Passes):
         """Pickles the two iterators: copies of them start over."""
         return type(self), (self.images, self.masks)
 
-    def _stands_where_loaded(self) -> bool:
-        return self.images._stands_where_loaded()
+    def _is_where_loaded(self) -> bool:
+        return self.images._is_where_loaded()
 
     def _position(self) -> tuple[Cursor, Cursor]:
         return self.images._position(), self.masks._position()
@@ -354,15 +352,15 @@ class PairIterator(KerasLook, Passes):
         try:
             yield
         except BaseException as error:
-            if not passes_batch_over(error):
+            if not skips_batch(error):
                 self._stand(*before)
             elif self.images._cursor is not before[0]:  # it went first
                 random = np.random.RandomState(0)
-                drawings = self.images._drawing(), self.masks._drawing()
+                samplers = _sampler_of(self.images), _sampler_of(self.masks)
                 self._stand(
                     *(
-                        plan(cursor, drawing, random).after
-                        for cursor, drawing in zip(before, drawings, strict=True)
+                        plan(cursor, sampler, random).after
+                        for cursor, sampler in zip(before, samplers, strict=True)
                     )
                 )
             raise
@@ -381,3 +379,74 @@ def _rows(batch: Any, kept: NDArray[np.bool_]) -> Any:
     if isinstance(batch, (tuple, list)):
         return type(batch)(_rows(part, kept) for part in batch)
     return batch[kept]
+
+
+def _sampler_of(iterator: Iterator) -> ParamSampler:
+    return ParamSampler(None) if iterator._spec is None else iterator._spec.sampler
+
+
+# What makes Keras draw numbers for an image. The draws stay in step if both draw as many.
+_WARPS = (
+    "rotation_range",
+    "width_shift_range",
+    "height_shift_range",
+    "shear_range",
+    "zoom_range",
+)
+_DRAWS = (*_WARPS, "horizontal_flip", "vertical_flip", "channel_shift_range", "brightness_range")
+
+
+def _check_on_error(images: Iterator) -> None:
+    """Refuses options that would give images and masks different rows."""
+    options = images._options
+    if options.on_error == "replace":
+        raise ValueError(
+            'A pair cannot `on_error="replace"`: the image that replaces another one would not '
+            'belong to its mask. Use "drop", which drops both.'
+        )
+    if options.on_error == "drop" and options.last_batch == "pad":
+        raise ValueError('A pair cannot `on_error="drop"` with `last_batch="pad"`.')
+
+
+def _check_same_draws(images: Iterator, masks: Iterator) -> None:
+    """Refuses generators that would draw different numbers, or different amounts of them."""
+    generators = [getattr(it, "image_data_generator", None) for it in (images, masks)]
+    if None in generators:
+        return
+    for name in _DRAWS:
+        first, second = (_plain(getattr(generator, name, None)) for generator in generators)
+        if first != second:
+            raise ValueError(
+                f"The generators of `images` and `masks` should have the same `{name}`: the random "
+                "draws would not be the same. What is meant for the images alone can be done in "
+                f"their `preprocessing_function`. Received: {first!r} and {second!r}"
+            )
+
+
+def _plain(value: Any) -> Any:
+    """Returns a parameter, comparable: a range as a list; nothing at all as False."""
+    if isinstance(value, (tuple, list, np.ndarray)):
+        return list(value)
+    return value or False
+
+
+def _warn_if_values_change(masks: Iterator) -> None:
+    """Warns of settings that mix the classes of a mask or make others of them."""
+    interpolation = getattr(masks, "interpolation", "nearest")
+    if interpolation != "nearest":
+        _warn(f"resized with interpolation={interpolation!r}", 'interpolation="nearest"')
+    generator = getattr(masks, "image_data_generator", None)
+    order = getattr(generator, "interpolation_order", 0)
+    if order and any(_plain(getattr(generator, name, 0)) not in (False, [1, 1]) for name in _WARPS):
+        _warn(f"warped with interpolation_order={order}", "interpolation_order=0")
+    for name in ("channel_shift_range", "brightness_range"):
+        if _plain(getattr(generator, name, None)):
+            _warn(f"changed by {name}", "a `preprocessing_function` for the images instead")
+
+
+def _warn(what: str, instead: str) -> None:
+    warnings.warn(
+        f"The masks are {what}: their values would no longer be classes. Use {instead}.",
+        UserWarning,
+        stacklevel=user_stacklevel(),
+    )

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pyloader.iterators.feeds import Feed
-from pyloader.iterators.keras_torch import for_caller
+from pyloader.iterators.keras_dataset import to_torch_if_keras
 
 __all__ = ["Repeated"]
 
@@ -45,9 +45,9 @@ class Repeated(Feed):
 
     def __getitem__(self, index: int) -> Any:
         """Batch `index`, counted from where Keras began."""
-        if self._source._stands_where_loaded():  # what was looked at before is no longer next
+        if self._source._is_where_loaded():  # what was looked at before is no longer next
             self._served = []
-        return for_caller(super().__getitem__(index), sys._getframe(1))
+        return to_torch_if_keras(super().__getitem__(index), sys._getframe(1))
 
     def __iter__(self) -> Repeated:
         return self
@@ -95,7 +95,7 @@ class Repeated(Feed):
         if index == 0:
             self._fetched = 0
             self._positions.clear()
-            if not self._source._stands_where_loaded():
+            if not self._source._is_where_loaded():
                 self._source.reset()
         batch = self._source.next()
         self._fetched += 1

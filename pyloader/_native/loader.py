@@ -1,32 +1,23 @@
-"""From settings to a native loader."""
+"""From settings to a loader: the native one, or NumPy's for arrays that are not float32."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeAlias, cast
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pyloader import _pyloader
-from pyloader._augment.custom import CustomTransforms
-from pyloader._augment.standardize import Standardization
 from pyloader._augment.transforms import is_native
-from pyloader._native.array_loader import ArrayLoader
 from pyloader._native.hooks import SampleHooks
-from pyloader._native.memory import MemoryPlan
-from pyloader.arguments import CHANNELS, MAX_PIXELS, MAX_SCANS
+from pyloader._native.settings import LoaderSettings, MemoryPlan
+from pyloader.options import CHANNELS
 
-__all__ = [
-    "Loader",
-    "LoaderSettings",
-    "Source",
-    "automatic_depth",
-    "check_pin_memory",
-    "make_loader",
-]
+__all__ = ["ArrayLoader", "Loader", "Source", "make_loader"]
 
 Source: TypeAlias = "Sequence[str] | NDArray[Any]"
 """Where images come from: paths of files, or an array of rank 4 in the batches' layout."""
@@ -35,7 +26,7 @@ _NATIVE_DTYPES = frozenset(np.dtype(name) for name in ("float32", "float64", "fl
 
 
 class Loader(Protocol):
-    """What a lookahead asks of a loader; see the native one's stub."""
+    """What a prefetch queue uses of a loader; see the native one's stub."""
 
     def submit(
         self,
@@ -46,7 +37,7 @@ class Loader(Protocol):
         """Queues one batch and returns its ticket."""
 
     def wait(self, ticket: int) -> tuple[NDArray[Any], list[tuple[int, int, str]]]:
-        """The batch of a ticket, and its images that could not be loaded."""
+        """Returns the batch of a ticket, and its images that could not be loaded."""
 
     def cancel(self) -> None:
         """Drops every ticket that was not waited for."""
@@ -59,67 +50,22 @@ class Loader(Protocol):
         """How many samples beyond the ring it would use to have submitted."""
 
     def stats(self) -> dict[str, int]:
-        """Counters since construction."""
+        """Returns the counters since construction."""
 
 
-class LoaderSettings(NamedTuple):
-    """All that a loader freezes, apart from its source.
-
-    A tuple, so that comparing two of them is cheap and stops at identical values.
-    """
-
-    height: int
-    width: int
-    channels: int
-    """Of the batch's images."""
-    color_mode: str
-    interpolation: str
-    keep_aspect_ratio: bool
-    channels_first: bool
-    dtype: np.dtype[Any]
-    standardization: Standardization
-    transforms: bool
-    """Whether batches come with transform rows."""
-    fill_mode: str
-    cval: float
-    order: int
-    own_transform: CustomTransforms | None
-    """What a generator's own `apply_transform` does; None for the usual transforms."""
-    num_threads: int
-    depth: int
-    pad_to_aspect_ratio: bool = False
-    fidelity: str = "exact"
-    pinning: str = "off"
-    """"off", "for_cuda" or "always"; see `check_pin_memory`."""
-    cache: _pyloader.Cache | None = None
-    """Where resized images are kept."""
-    on_error: str = "raise"
-    memory: MemoryPlan | None = None
-    """Who may hold how much memory; None: no limit."""
-    max_pixels: int = MAX_PIXELS
-    max_scans: int = MAX_SCANS
-
-
-def make_loader(settings: LoaderSettings, source: Source) -> Loader:
+def make_loader(settings: LoaderSettings, source: Source, owner: object) -> Loader:
     """Makes a loader; its threads start with the first batch.
 
     Args:
         settings: What the loader freezes.
         source: The images; a batch's indices are positions in it.
-
-    Returns:
-        The loader: native, except for arrays that are not float32.
+        owner: The iterator, for the user code that may call back into it.
 
     Raises:
         TypeError: The dtype or the rescaling factor is nothing that NumPy can compute with.
         ValueError: Fitted statistics do not fit the images.
     """
-    if settings.pad_to_aspect_ratio:
-        from pyloader._native.padding import (
-            PaddingLoader,  # does in Python what the core cannot yet
-        )
-
-        return PaddingLoader(settings, cast(Sequence[str], source))
+    is_array = isinstance(source, np.ndarray)
     steps = settings.standardization
     native_transform = settings.own_transform is None and (
         not settings.transforms or is_native(settings.fill_mode, settings.order)
@@ -136,26 +82,16 @@ def make_loader(settings: LoaderSettings, source: Source) -> Loader:
             and (settings.transforms or not steps.only_rescales)
         )
     )
+    if settings.transforms and settings.own_transform is None and not native_transform:
+        with contextlib.suppress(ImportError):  # the first image will say so
+            import scipy.ndimage  # type: ignore[import-untyped]  # noqa: F401  # not on pool threads
     hooks = SampleHooks(
-        color_mode=settings.color_mode,
-        height=settings.height,
-        width=settings.width,
-        interpolation=settings.interpolation,
-        keep_aspect_ratio=settings.keep_aspect_ratio,
-        channels_first=settings.channels_first,
-        standardization=steps,
-        fill_mode=settings.fill_mode,
-        cval=settings.cval,
-        order=settings.order,
-        has_finish=has_finish,
-        native_transform=native_transform,
-        transform=settings.own_transform,
-        max_pixels=settings.max_pixels,
+        settings, has_finish=has_finish, native_transform=native_transform, owner=owner
     )
     if isinstance(source, np.ndarray) and source.dtype != np.float32:
         return ArrayLoader(source, hooks)
     return _pyloader.Loader(
-        [] if isinstance(source, np.ndarray) else map(os.fsencode, source),
+        [] if is_array else map(os.fsencode, source),
         hooks,
         height=settings.height,
         width=settings.width,
@@ -166,7 +102,7 @@ def make_loader(settings: LoaderSettings, source: Source) -> Loader:
         store_table=_store_table(settings.dtype, factor),
         num_threads=settings.num_threads,
         depth=settings.depth,
-        array=np.ascontiguousarray(source) if isinstance(source, np.ndarray) else None,
+        array=np.ascontiguousarray(source) if is_array else None,
         fill_mode=settings.fill_mode if native_transform else "nearest",
         cval=float(settings.cval),
         order=int(settings.order) if native_transform else 1,
@@ -181,13 +117,65 @@ def make_loader(settings: LoaderSettings, source: Source) -> Loader:
         cache_base=os.fsencode(Path.cwd()),
         on_error=settings.on_error,
         max_pixels=settings.max_pixels,
-        max_scans=settings.max_scans,
-        **_rooms(settings.memory),
+        **_memory_arguments(settings.memory),
     )
 
 
-def _rooms(plan: MemoryPlan | None) -> dict[str, int]:
-    """The plan as the native loader takes it."""
+class ArrayLoader:
+    """Makes batches on the caller's thread, with Keras' steps in the array's own dtype.
+
+    Has the methods of the native loader. A batch is made when it is waited for: nothing would be
+    gained before.
+    """
+
+    files_wanted = 0
+
+    def __init__(self, array: NDArray[Any], hooks: SampleHooks) -> None:
+        self._array = array
+        self._hooks = hooks
+        self._tickets: dict[int, tuple[NDArray[np.int64], NDArray[np.float64] | None]] = {}
+        self._submitted = 0
+        self._closed = False
+        self._counters = {"samples": 0, "batches": 0}
+
+    def submit(
+        self,
+        indices: NDArray[np.int64],
+        transforms: NDArray[np.float64] | None = None,
+        substitutes: NDArray[np.int64] | None = None,
+    ) -> int:
+        """Queues one batch; `substitutes` have no effect, as an array holds no bad images."""
+        self._submitted += 1
+        self._tickets[self._submitted] = (indices, transforms)
+        return self._submitted
+
+    def wait(self, ticket: int) -> tuple[NDArray[Any], list[tuple[int, int, str]]]:
+        """Makes the batch of a ticket, which is used up."""
+        if self._closed:
+            raise RuntimeError("the loader is closed")
+        indices, transforms = self._tickets.pop(ticket)
+        batch = np.zeros((len(indices), *self._array.shape[1:]), dtype=self._array.dtype)
+        for position, index in enumerate(indices):
+            transform = None if transforms is None else transforms[position]
+            self._hooks.finish(self._array[index].copy(), batch[position], transform)
+        self._counters["samples"] += len(indices)
+        self._counters["batches"] += 1
+        return batch, []
+
+    def cancel(self) -> None:
+        """Drops every ticket that was not waited for."""
+        self._tickets.clear()
+
+    def close(self) -> None:
+        """Makes every later `wait` fail."""
+        self._closed = True
+
+    def stats(self) -> dict[str, int]:
+        """Returns the batches made and their samples."""
+        return dict(self._counters)
+
+
+def _memory_arguments(plan: MemoryPlan | None) -> dict[str, int]:
     if plan is None:
         return {}
     return {"slot_room": plan.slots, "image_room": plan.images, "files_ahead": plan.files_ahead}
@@ -196,7 +184,7 @@ def _rooms(plan: MemoryPlan | None) -> dict[str, int]:
 def _statistics(
     values: Any, settings: LoaderSettings, source: Source
 ) -> NDArray[np.float64] | None:
-    """Fitted values as the core takes them: one for each channel, or (H, W, C)."""
+    """Returns fitted values as the core takes them: one for each channel, or (H, W, C)."""
     if values is None:
         return None
     first = settings.channels_first
@@ -212,7 +200,7 @@ def _statistics(
 
 
 def _store_table(dtype: np.dtype[Any], rescale: float | None) -> NDArray[Any]:
-    """The batch value of every byte: Keras' own steps, done once by NumPy for all 256 of them."""
+    """Returns the batch value of every byte: Keras' own steps, done once by NumPy."""
     table = np.empty(256, dtype=dtype)
     with np.errstate(all="ignore"):  # a byte that no image has must not warn
         values = np.arange(256, dtype=np.float32)
@@ -220,36 +208,3 @@ def _store_table(dtype: np.dtype[Any], rescale: float | None) -> NDArray[Any]:
             values *= rescale
         table[...] = values
     return table
-
-
-def automatic_depth(num_threads: int, batch_size: int) -> int:
-    """The ring depth that keeps all threads busy: two images for each beyond the batch in use.
-
-    Args:
-        num_threads: Threads of the pool.
-        batch_size: Samples of a batch.
-
-    Returns:
-        Depth in batches, at least 3.
-    """
-    return max(3, 1 + -(-2 * num_threads // max(1, batch_size)))
-
-
-def check_pin_memory(pin_memory: bool | None) -> str:
-    """Checks the argument of that name.
-
-    Args:
-        pin_memory: None, True or False.
-
-    Returns:
-        "for_cuda": pinned where it is of use, with a CUDA runtime that is loaded; "always": locked
-        by the system otherwise; or "off".
-
-    Raises:
-        TypeError: It is something else.
-    """
-    if pin_memory is None:
-        return "for_cuda"
-    if not isinstance(pin_memory, (bool, np.bool_)):
-        raise TypeError(f"`pin_memory` should be None, True or False. Received: {pin_memory!r}")
-    return "always" if pin_memory else "off"

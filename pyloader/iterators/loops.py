@@ -1,4 +1,4 @@
-"""The ways to loop over an endless iterator: one pass, what is left of it, or for ever."""
+"""The ways to loop over an endless iterator: one epoch, the rest of it, or without an end."""
 
 from __future__ import annotations
 
@@ -9,31 +9,40 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pyloader.iterators.repeated import Repeated
 
-__all__ = ["Passes"]
+__all__ = ["EpochLoops"]
 
 
-class Passes(ABC):
+class EpochLoops(ABC):
     """Loops over the batches of `next()`."""
 
     @abstractmethod
     def next(self) -> Any:
-        """Delivers the next batch; after a pass the next one begins."""
+        """Delivers the next batch; after an epoch the next one begins."""
+
+    @abstractmethod
+    def reset(self) -> None:
+        """Makes `next()` begin a new epoch."""
+
+    @abstractmethod
+    def __len__(self) -> int: ...
 
     @abstractmethod
     def _progress(self) -> tuple[int, int]:
-        """Batches delivered of the current pass, and batches of a pass."""
+        """Returns the batches delivered of the current epoch, and the batches of an epoch."""
 
     def epoch(self) -> Generator[Any, None, None]:
-        """One pass for a plain loop: exactly `len(it)` batches from `next()`.
+        """One whole epoch, `len(it)` batches; begins a new one if this one is under way.
 
         Yields:
             What `next` returns.
         """
-        for _ in range(self._progress()[1]):
+        if self._progress()[0]:
+            self.reset()
+        for _ in range(len(self)):
             yield self.next()
 
     def remaining(self) -> Generator[Any, None, None]:
-        """What is left of the current pass, as after `load_state_dict`; a whole one at its start.
+        """The rest of the current epoch, as after `load_state_dict`; a whole one at its start.
 
         Yields:
             What `next` returns.
@@ -43,7 +52,7 @@ class Passes(ABC):
             yield self.next()
 
     def as_generator(self) -> Generator[Any, None, None]:
-        """The endless batches of `next()` as a real generator, for consumers that insist on one.
+        """The endless batches of `next()` as a generator, for code that insists on one.
 
         Yields:
             What `next` returns.
@@ -55,9 +64,9 @@ class Passes(ABC):
         """The endless batches of `next()` for Keras 3's `fit` with any `steps_per_epoch`.
 
         Returns:
-            A dataset without a length: passes follow each other unbroken, wherever Keras' epochs
+            A dataset without a length: epochs follow each other unbroken, wherever Keras' epochs
             end. Each `fit` begins a new one; the first after `load_state_dict` goes on from there.
         """
-        from pyloader.iterators.repeated import Repeated  # which few need
+        from pyloader.iterators.repeated import Repeated  # few scripts need it
 
         return Repeated(self)
