@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,10 @@ import other_pictures as zoo
 import pytest
 from checked import kinds, photo, png, reasons, write
 from pictures import SUBSAMPLINGS, all_kinds, picture, subsampled_jpeg, with_pillow
+from PIL import Image
 
+import pyloader
+from pyloader._data.dataset_files import ALLOWED_FORMATS
 from pyloader.check import EXTENSIONS, KINDS, Finding, Report, check_folder
 
 NOT_LOADED = {"unreadable", "damaged", "oversized"}
@@ -177,8 +181,39 @@ def test_arguments_that_make_no_sense_are_refused(tmp_path: Path, options: Any) 
         check_folder(tmp_path, **options)
 
 
+def test_names_of_variants_are_those_of_their_formats(tmp_path: Path) -> None:
+    image = zoo.picture(np.random.default_rng(17), "RGB", 8, 7)
+    other = zoo.picture(np.random.default_rng(18), "RGB", 8, 7)
+    stereo = io.BytesIO()
+    image.save(stereo, "MPO", save_all=True, append_images=[other])
+    with Image.open(stereo) as opened:
+        assert opened.format == "MPO"
+    files = {"stereo.jpg": stereo.getvalue(), "icon.png": zoo.saved(image, "ICO")}
+    files |= {"a.pgm": zoo.saved(image, "PPM"), "b.jpe": photo(19), "c.JFIF": photo(20)}
+    names = [name.rpartition(".")[2] for name in files]
+    found = kinds(check_folder(write(tmp_path, files), extensions=names))
+    assert not NOT_LOADED.intersection(found.pop("stereo.jpg", []))
+    assert set(found) == {"icon.png"}
+
+
+def test_the_limit_of_pixels_is_pillows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, {"a.jpg": photo(21, 30, 40), "b.png": png(22, 30, 41)})
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 600)
+    assert reasons(check_folder(tmp_path)) == {"b.png": "41 x 30 pixels, more than 1,200"}
+    assert not check_folder(tmp_path, max_pixels=1230).count("oversized")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    assert not check_folder(tmp_path).findings
+
+
+def test_the_function_and_the_report_are_public(tmp_path: Path) -> None:
+    report = pyloader.check_folder(os.fsencode(tmp_path))  # type: ignore[arg-type]
+    assert isinstance(report, pyloader.Report)
+    assert report.folder == str(tmp_path)
+
+
 def test_which_names_are_checked(tmp_path: Path) -> None:
     assert EXTENSIONS == ("bmp", "gif", "jpeg", "jpg", "png", "ppm", "tif", "tiff")
+    assert {f".{ending}" for ending in EXTENSIONS} >= set(ALLOWED_FORMATS)
     names = ["a.JPG", "b.jpg.txt", "notajpg", ".jpg", "c.webp", "d", "._e.png"]
     write(tmp_path, dict.fromkeys(names, b""))
     report = check_folder(tmp_path)

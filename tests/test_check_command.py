@@ -21,12 +21,12 @@ import pytest
 import tqdm
 from checked import photo, png, write
 
-from pyloader._tools.check_report import quote, render, summarize
 from pyloader._tools.cli import main
+from pyloader._tools.report import quote, render, summarize
 from pyloader.check import Finding, Report, check_folder
 
 ODD = os.fsdecode(b"caf\xe9\n'\x1b[31m,\"\\.jpg")
-"""Latin-1, a line break, quotes, colour for a terminal."""
+"""Latin-1, a line break, quotes, color for a terminal."""
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ from run_page import blocks_of, runnable
 
 from pyloader import ImageDataGenerator
 from pyloader._monitor.stats import make_stats
-from pyloader._native.settings import MemoryPlan
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted((ROOT / "docs").glob("*.md"))
@@ -93,10 +92,7 @@ def test_a_page_that_shows_something_else_is_found_out(tmp_path: Path) -> None:
 
 def test_every_line_of_stats_is_explained() -> None:
     counters = {"files_ahead": 1, "slots_registered": 1, "batches": 1}
-    memory = MemoryPlan(limit=1, num_threads=1, slots=1, images=0, files_ahead=0)
-    table = str(
-        make_stats(counters, samples=1, batches=1, seconds=1.0, pinning="always", memory=memory)
-    )
+    table = str(make_stats(counters, samples=1, batches=1, seconds=1.0, memory=(1, 1, 0)))
     lines = {re.split(r"\s{2,}", line.strip())[0] for line in table.splitlines()}
     explained = set(re.findall(r"^\| `([^`]+)` \|", page("stats.md"), re.M))
     assert lines <= explained

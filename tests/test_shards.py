@@ -1,4 +1,4 @@
-"""Which slice of every global batch is this process's, and who says so. No framework is needed."""
+"""The slice of every global batch for this process, and its detection. Needs no framework."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from pyloader._distributed.shards import Shard, check_shard, find_shard
 VARIABLES = [
     *("RANK", "WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "PMI_RANK"),
     *("PMI_SIZE", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_NTASKS", "SLURM_NPROCS"),
-    *("SLURM_STEP_ID", "SLURM_JOB_ID"),
+    *("SLURM_STEP_ID", "SLURM_JOB_ID", "SLURM_JOB_NAME", "SLURM_TASK_PID", "SLURM_PTY_PORT"),
+    *("SLURM_PTY_WIN_COL", "MPI_LOCALNRANKS"),
 ]
 KERAS = "keras.src.distribution.distribution_lib"
-MODULES = ["torch.distributed", "jax", "jax._src.distributed", KERAS, "ray.train"]
+MODULES = ["torch.distributed", "jax", KERAS, "ray.train"]
 
 
 @pytest.fixture(autouse=True)
@@ -44,19 +45,18 @@ def put_module(monkeypatch: pytest.MonkeyPatch, name: str, **members: Any) -> No
     monkeypatch.setitem(sys.modules, name, SimpleNamespace(**members))  # type: ignore[arg-type]
 
 
-def put_torch(monkeypatch: pytest.MonkeyPatch, initialised: bool = True, **members: Any) -> None:
+def put_torch(monkeypatch: pytest.MonkeyPatch, initialized: bool = True, **members: Any) -> None:
     here = {
         "is_available": lambda: True,
-        "is_initialized": lambda: initialised,
+        "is_initialized": lambda: initialized,
         "get_rank": lambda: 1,
         "get_world_size": lambda: 4,
-        "distributed_c10d": SimpleNamespace(),
     }
     put_module(monkeypatch, "torch.distributed", **{**here, **members})
 
 
-def put_jax(monkeypatch: pytest.MonkeyPatch, initialised: bool = True, **members: Any) -> None:
-    distributed = SimpleNamespace(is_initialized=lambda: initialised)
+def put_jax(monkeypatch: pytest.MonkeyPatch, initialized: bool = True, **members: Any) -> None:
+    distributed = SimpleNamespace(is_initialized=lambda: initialized)
     here = {"process_index": lambda: 2, "process_count": lambda: 5, "distributed": distributed}
     put_module(monkeypatch, "jax", **{**here, **members})
 
@@ -227,12 +227,12 @@ def test_variables_that_contradict_each_other_are_named(
 # The frameworks.
 
 
-def test_torch_comes_first_once_it_is_initialised(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_torch_comes_first_once_it_is_initialized(monkeypatch: pytest.MonkeyPatch) -> None:
     set_variables(monkeypatch, RANK=0, WORLD_SIZE=2)
     put_jax(monkeypatch)
     put_torch(monkeypatch)
     assert find_shard("auto") == (1, 4, "torch.distributed")
-    put_torch(monkeypatch, initialised=False)
+    put_torch(monkeypatch, initialized=False)
     assert find_shard("auto").source == "jax"
     put_torch(monkeypatch, is_available=lambda: False)
     assert find_shard("auto").source == "jax"

@@ -1,10 +1,9 @@
-"""Asks the frameworks in use, then the launcher, which process of how many this one is.
+"""Detects the rank of this process and the number of processes.
 
-Nothing is imported: a framework that the program has not imported cannot be what runs it. A
-framework's own answer comes before the launcher's environment, which processes inherit from
-whatever started them: Ray's workers under Slurm carry the numbers of the step that started Ray.
-Keras comes before JAX, on which it runs, because it alone knows of processes that want the same
-data.
+Nothing is imported: a framework that the program has not imported cannot run it. A framework comes
+before the launcher's environment, which child processes inherit: Ray's workers under Slurm have the
+variables of the step that started Ray. Keras comes before JAX, on which it runs, because only Keras
+knows about processes that need the same data.
 """
 
 from __future__ import annotations
@@ -13,11 +12,14 @@ import os
 import sys
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-__all__ = ["Place", "find_place"]
+from pyloader.errors import user_stacklevel
 
-Place = tuple[int, int, str]
+__all__ = ["RankInfo", "detect_rank"]
+
+RankInfo = tuple[int, int, str]
 """Index of this process's part of the data, number of parts, and where they were found."""
 
 _LAUNCHERS = (
@@ -28,36 +30,32 @@ _LAUNCHERS = (
 )
 """Variables of torchrun, Open MPI, MPICH and Slurm: the rank, and the size under several names.
 
-Slurm is last: what mpirun or torchrun start inside a Slurm job inherits its variables.
+Slurm is last: processes that mpirun or torchrun starts inside a Slurm job inherit its variables.
 """
 
+_SHELLS = frozenset(("bash", "csh", "dash", "fish", "ksh", "sh", "tcsh", "zsh"))
+_LAST_STEP_ID = 0xFFFFFFF0  # higher ids are Slurm's own: batch script, salloc's shell, ...
 
-def find_place() -> Place | None:
-    """Finds this process's place, the first that anyone knows of.
 
-    Returns:
-        The place, or None where nothing speaks of several processes.
+def detect_rank() -> RankInfo | None:
+    """Returns the first answer of `_DETECTORS`, or None for a single process.
 
     Raises:
-        ValueError: The launcher's variables make no sense, or Keras would shard what is sharded.
+        ValueError: The launcher's variables are invalid, or Keras would shard a second time.
     """
-    for ask in _ASKED:
-        place = ask()
-        if place is not None:
-            return place
-    return None
+    return next((info for detect in _DETECTORS if (info := detect()) is not None), None)
 
 
-def _torch() -> Place | None:
-    """Asks torch.distributed, if it is initialised."""
+def _torch() -> RankInfo | None:
+    """Reads the rank from torch.distributed, if it is initialized."""
     distributed: Any = sys.modules.get("torch.distributed")
     if distributed is None or not distributed.is_available() or not distributed.is_initialized():
         return None
     return distributed.get_rank(), distributed.get_world_size(), "torch.distributed"
 
 
-def _keras() -> Place | None:
-    """Asks the Keras distribution in force, if it spans several processes."""
+def _keras() -> RankInfo | None:
+    """Reads the rank from the active Keras distribution, if it spans several processes."""
     library: Any = sys.modules.get("keras.src.distribution.distribution_lib")
     distribution = None if library is None else library.distribution()
     processes = _attribute(distribution, "num_processes", "_num_processes", "_num_process")
@@ -70,12 +68,18 @@ def _keras() -> Place | None:
     index = _attribute(distribution, "data_shard_id")
     if index is None:
         index = process // (processes // count)
-    _refuse_second_sharding(distribution, count)
+    if count > 1 and _attribute(distribution, "auto_shard_dataset", "_auto_shard_dataset"):
+        kind = type(distribution).__name__
+        raise ValueError(
+            f"{kind} would shard the batches a second time: pyloader already gives each of the "
+            f"{count} data shards its part. Make the distribution with "
+            f"`auto_shard_dataset=False`. Received: {kind} with auto_shard_dataset=True"
+        )
     return int(index), int(count), "keras distribution"
 
 
 def _keras_replicas(distribution: Any) -> int | None:
-    """Reads how many copies of the model there are: processes that share one share its data."""
+    """Returns the number of model replicas; processes of one replica need the same data."""
     replicas: int | None = _attribute(distribution, "num_model_replicas")
     if replicas is None:
         axis = _attribute(distribution, "batch_dim_name", "_batch_dim_name")
@@ -85,19 +89,8 @@ def _keras_replicas(distribution: Any) -> int | None:
     return replicas
 
 
-def _refuse_second_sharding(distribution: Any, count: int) -> None:
-    """Refuses a Keras distribution that would shard the shards."""
-    if count > 1 and _attribute(distribution, "auto_shard_dataset", "_auto_shard_dataset"):
-        kind = type(distribution).__name__
-        raise ValueError(
-            f"{kind} would shard the batches a second time: pyloader already gives each of the "
-            f"{count} data shards its part. Make the distribution with "
-            f"`auto_shard_dataset=False`. Received: {kind} with auto_shard_dataset=True"
-        )
-
-
 def _attribute(thing: Any, *names: str) -> Any:
-    """Reads the first attribute that exists: they have had several names over Keras' versions."""
+    """Returns the first attribute that exists: Keras' versions name them differently."""
     for name in names:
         try:
             return getattr(thing, name)
@@ -106,8 +99,8 @@ def _attribute(thing: Any, *names: str) -> Any:
     return None
 
 
-def _jax() -> Place | None:
-    """Asks JAX, if it runs as several processes; otherwise its backends stay uninitialised."""
+def _jax() -> RankInfo | None:
+    """Reads the rank from JAX if it runs as several processes; else its backends stay untouched."""
     jax: Any = sys.modules.get("jax")
     is_initialized = _attribute(_attribute(jax, "distributed"), "is_initialized")
     if is_initialized is None or not is_initialized():
@@ -115,8 +108,8 @@ def _jax() -> Place | None:
     return jax.process_index(), jax.process_count(), "jax"
 
 
-def _ray() -> Place | None:
-    """Asks Ray Train, if this is one of its workers."""
+def _ray() -> RankInfo | None:
+    """Reads the rank from Ray Train, in one of its workers."""
     train: Any = sys.modules.get("ray.train")
     if train is None:
         return None
@@ -131,22 +124,92 @@ def _ray() -> Place | None:
         return None
 
 
-def _environment() -> Place | None:
-    """Reads the variables of the launcher: the first pair of which both halves are there."""
+def _environment() -> RankInfo | None:
+    """Reads the first complete pair of launcher variables that applies to this process."""
     for rank, sizes in _LAUNCHERS:
         size = next((name for name in sizes if name in os.environ), None)
-        if rank in os.environ and size is not None and not _is_batch_script(size):
-            return _read_pair(rank, size)
+        if rank not in os.environ or size is None:
+            continue
+        is_slurms = rank == "SLURM_PROCID"
+        if is_slurms and _is_batch_script(size):
+            continue
+        info = _read_pair(rank, size)
+        is_slurms = is_slurms or (rank == "PMI_RANK" and _is_pmi_of_srun())
+        if is_slurms and info[1] > 1 and _in_interactive_slurm_shell():
+            return 0, 1, "interactive Slurm shell"
+        return info
     return None
 
 
 def _is_batch_script(size: str) -> bool:
-    """Tells Slurm's batch script, one process for all the tasks it may start, from a task."""
+    """Returns whether this is a Slurm batch script: one process for all tasks it may start."""
     is_job = "SLURM_JOB_ID" in os.environ and "SLURM_STEP_ID" not in os.environ
     return size in ("SLURM_NTASKS", "SLURM_NPROCS") and is_job
 
 
-def _read_pair(rank: str, size: str) -> Place:
+def _in_interactive_slurm_shell() -> bool:
+    """Returns whether Slurm's variables were inherited from a shell, as of `srun --pty bash`.
+
+    Such a shell is one process with the variables of task 0, however many tasks the step has. The
+    job's name and SLURM_PTY_* are no proof: in `salloc`'s shell, `srun python` inherits them too.
+    """
+    environ = os.environ
+    if environ.get("SLURM_STEP_ID", "").isdigit() and int(environ["SLURM_STEP_ID"]) > _LAST_STEP_ID:
+        return True
+    if environ["SLURM_PROCID"] != "0":  # only task 0 has the terminal; other shells end at once
+        return False
+    has_terminal = "SLURM_PTY_PORT" in environ or "SLURM_PTY_WIN_COL" in environ
+    task = environ.get("SLURM_TASK_PID", "")
+    if task == str(os.getpid()):  # a Python prompt is a shell, too
+        return has_terminal and hasattr(sys, "ps1")
+    arguments = _arguments_of_ancestor(task)
+    if arguments is not None:
+        return _is_interactive_shell(arguments)
+    name = environ.get("SLURM_JOB_NAME", "")
+    if not has_terminal and (name in _SHELLS or name == "interactive"):
+        warnings.warn(
+            f"shard='auto' finds Slurm's variables in a job named {name!r}. In a shell that merely "
+            "inherited them, one process would get only its part of the data: there, use "
+            "`shard=None`.",
+            UserWarning,
+            stacklevel=user_stacklevel(),
+        )
+    return has_terminal
+
+
+def _is_pmi_of_srun() -> bool:
+    """Returns whether srun set PMI's variables, not an mpiexec inside the shell."""
+    same = os.environ["PMI_RANK"] == os.environ.get("SLURM_PROCID")
+    return same and "MPI_LOCALNRANKS" not in os.environ  # which Hydra's mpiexec sets
+
+
+def _arguments_of_ancestor(pid: str) -> list[str] | None:
+    """Returns the command line of an ancestor process; None where that cannot be found out."""
+    ancestor, proc = str(os.getppid()), Path("/proc")
+    try:
+        while ancestor not in ("0", pid):  # 0: in a container, pids may be other ones than Slurm's
+            status = (proc / ancestor / "stat").read_text(errors="replace")
+            ancestor = status.rpartition(")")[2].split()[1]
+        if ancestor == "0":
+            return None
+        return (proc / ancestor / "cmdline").read_text(errors="replace").split("\0")[:-1]
+    except (OSError, IndexError):
+        return None
+
+
+def _is_interactive_shell(arguments: list[str]) -> bool:
+    """Returns whether a command line is that of a shell without a script or a command."""
+    name, *words = arguments or [""]
+    if os.path.basename(name).lstrip("-") not in _SHELLS:  # noqa: PTH119
+        return False
+    for before, word in zip(["", *words], words, strict=False):
+        is_command = word[:1] != "-" or (word[:2] != "--" and "c" in word)
+        if is_command and before not in ("--rcfile", "--init-file"):
+            return False
+    return True
+
+
+def _read_pair(rank: str, size: str) -> RankInfo:
     """Reads a rank and a number of processes from the environment."""
     found = f"{rank}={os.environ[rank]!r}, {size}={os.environ[size]!r}"
     try:
@@ -163,5 +226,5 @@ def _read_pair(rank: str, size: str) -> Place:
     return index, count, f"environment ({rank}, {size})"
 
 
-_ASKED: tuple[Callable[[], Place | None], ...] = (_torch, _keras, _jax, _ray, _environment)
-"""Who is asked, in this order."""
+_DETECTORS: tuple[Callable[[], RankInfo | None], ...] = (_torch, _keras, _jax, _ray, _environment)
+"""Ways to detect the rank, in this order."""

@@ -1,4 +1,4 @@
-"""Which slice of every global batch is this process's."""
+"""Splits every global batch between the processes."""
 
 from __future__ import annotations
 
@@ -7,22 +7,15 @@ import logging
 import warnings
 from typing import NamedTuple
 
-from pyloader._distributed.ranks import find_place
+from pyloader._distributed.ranks import detect_rank
 from pyloader.errors import user_stacklevel
-from pyloader.options import ShardSpec, check_shard
+from pyloader.options import ShardSpec
 
-__all__ = [
-    "ALONE",
-    "Shard",
-    "ShardSpec",
-    "check_shard",
-    "find_shard",
-    "warn_unseeded_shuffle",
-]
+__all__ = ["ALONE", "Shard", "find_shard", "warn_unseeded_shuffle"]
 
 
 class Shard(NamedTuple):
-    """One process's part among several. All parts of a batch together are the batch, in order.
+    """One process's part of every batch. All parts of a batch in order are the batch.
 
     Example:
         >>> [Shard(index, 3, "argument").part(8) for index in range(3)]
@@ -30,38 +23,27 @@ class Shard(NamedTuple):
     """
 
     index: int  # type: ignore[assignment]
-    """Which part, from 0."""
+    """Index of the part, from 0."""
 
     count: int  # type: ignore[assignment]
-    """How many parts there are, at least 1."""
+    """Number of parts, at least 1."""
 
     source: str
     """Where this was found: "argument", "torch.distributed", "keras distribution", "jax",
-    "ray train", "environment (RANK, WORLD_SIZE)" or its like, or "alone"."""
+    "ray train", "environment (RANK, WORLD_SIZE)" and similar, or "alone"."""
 
     def part(self, samples: int) -> slice:
-        """Gives this process's slice of a global batch.
+        """Returns this process's slice of a global batch, with both ends given.
 
-        Args:
-            samples: Number of samples in the global batch, at least 0.
-
-        Returns:
-            A contiguous slice with both ends given. The first `samples % count` parts have one
-            sample more than the others; with fewer samples than parts, the last parts are empty.
+        The first `samples % count` parts have one sample more than the others; with fewer samples
+        than parts, the last parts are empty.
         """
         size, longer = divmod(samples, self.count)
         first = self.index * size + min(self.index, longer)
         return slice(first, first + size + (self.index < longer))
 
     def largest(self, samples: int) -> int:
-        """Gives the size of the largest part of a global batch.
-
-        Args:
-            samples: Number of samples in the global batch, at least 0.
-
-        Returns:
-            Number of samples.
-        """
+        """Returns the number of samples in the largest part of a global batch."""
         return -(-samples // self.count)
 
 
@@ -70,22 +52,10 @@ ALONE = Shard(0, 1, "alone")
 
 
 def find_shard(spec: ShardSpec) -> Shard:
-    """Finds out which shard is this process's. What "auto" finds is logged, once.
-
-    "auto" asks torch.distributed, the Keras distribution, JAX and Ray Train, where the program has
-    imported and initialised them; then the environment, as torchrun, Open MPI, MPICH and Slurm's
-    srun leave it; a batch script that Slurm runs once, without srun, is one process. The first that
-    answers is believed. Where nobody does, this process is alone. Under a Keras distribution,
-    processes that hold parts of one model share a shard.
-
-    Args:
-        spec: What `check_shard` returned.
-
-    Returns:
-        The shard. For None it is all of the batch.
+    """Returns this process's shard; logs what "auto" found, once. See `ranks` for where it looks.
 
     Raises:
-        ValueError: The environment's numbers make no sense, or a Keras distribution of several
+        ValueError: The environment's numbers are invalid, or a Keras distribution of several
             processes has `auto_shard_dataset` on, so that it would shard again.
 
     Example:
@@ -96,14 +66,14 @@ def find_shard(spec: ShardSpec) -> Shard:
         return ALONE
     if spec != "auto":
         return Shard(*spec, "argument")
-    shard = Shard(*(find_place() or ALONE))
+    shard = Shard(*(detect_rank() or ALONE))
     _log(shard)
     return shard
 
 
 @functools.cache
 def _log(shard: Shard) -> None:
-    """Logs what was found, the first time it is."""
+    """Logs the shard at its first detection."""
     logging.getLogger("pyloader").info(
         "shard='auto': part %d of %d (from 0), found through: %s",
         shard.index,
@@ -113,12 +83,7 @@ def _log(shard: Shard) -> None:
 
 
 def warn_unseeded_shuffle(shard: Shard, name: str) -> None:
-    """Warns that the ranks' random orders may differ, where nobody can compare them.
-
-    Args:
-        shard: This process's part.
-        name: The iterator's type.
-    """
+    """Warns that each rank may have another random order; `name` is the iterator's type."""
     warnings.warn(
         f"This {name} delivers part {shard.index} of {shard.count} of a random order without a "
         "`seed`: unless every process draws the same one from NumPy's global generator, samples "

@@ -32,10 +32,10 @@ def cgroup_cores(root: Path = _ROOT, own_groups: Path = _OWN_GROUPS) -> float | 
 
     Args:
         root: Where the hierarchies are mounted.
-        own_groups: The list of this process' groups, see cgroups(7).
+        own_groups: The list of this process's groups, see cgroups(7).
 
     Returns:
-        Cores, the least of what this process' groups and the ones above them have; None where
+        Cores, the least of what this process's groups and the ones above them have; None where
         nothing is limited, or there are no control groups.
     """
     try:

@@ -21,7 +21,7 @@ from pyloader._augment.custom import ChangeCounter, overridable, refuse_reentry
 from pyloader._augment.sampling import ParamSampler
 from pyloader._data.folders import IMAGE_EXTENSIONS
 from pyloader._data.labels import weighted
-from pyloader._distributed.shards import Shard, find_shard, warn_unseeded_shuffle
+from pyloader._distributed.shards import ALONE, Shard, find_shard, warn_unseeded_shuffle
 from pyloader._monitor.error_log import ErrorLog
 from pyloader._monitor.stats import DeliveryCounter, Stats, make_stats
 from pyloader._native import lifecycle
@@ -186,7 +186,7 @@ class Iterator(ChangeCounter, EpochLoops, KerasDatasetMixin):
         self._start(cursor)
         keras_hooks.check_options(self)
         if self._options.memory_limit is not None and self._options.shard is None:
-            self._complete(self._describe_source().settings, Shard(0, 1, "alone"))
+            self._complete(self._describe_source().settings, ALONE)
 
     def _start(self, cursor: Cursor) -> None:
         """Sets all that a copy does not share."""
@@ -576,11 +576,14 @@ class Iterator(ChangeCounter, EpochLoops, KerasDatasetMixin):
         plan = None if queue is None else queue.settings.memory
         return make_stats(
             {} if queue is None else queue.counters(),
-            self._deliveries,
+            samples=self._deliveries.samples,
+            batches=self._deliveries.batches,
+            seconds=self._deliveries.seconds,
+            batch_seconds=list(self._deliveries.batch_seconds),
             cores=usable_cores(),
             pin_memory=self._options.pin_memory,
-            cache=None if self._cache is None else self._cache.describe(),
-            memory=None if plan is None else (plan.limit, plan.slots, plan.images),
+            cache=(0, "") if self._cache is None else self._cache.describe(),
+            memory=(0, 0, 0) if plan is None else (plan.limit, plan.slots, plan.images),
         )
 
     def close(self) -> None:

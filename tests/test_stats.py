@@ -1,7 +1,9 @@
-"""One line of stats() says what limits a run, and what would help."""
+"""stats() measures a run, and names its bottleneck in one line."""
 
 from __future__ import annotations
 
+import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -10,20 +12,18 @@ import numpy as np
 import pytest
 
 from pyloader import ImageDataGenerator
-from pyloader._monitor import diagnosis
-from pyloader._monitor.stats import make_stats
+from pyloader._monitor.stats import Stats, make_stats
 
 _S = 10**9
 
 
-def _limit(monkeypatch: pytest.MonkeyPatch, **counters: float) -> str:
-    monkeypatch.setattr(diagnosis, "usable_cores", lambda: 4)
+def _stats(**counters: float) -> Stats:
     counters = {"num_threads": 4, "samples": 320, **counters}
     nanoseconds = {
         name: int(value * _S) if name.endswith("_ns") else int(value)
         for name, value in counters.items()
     }
-    return str(make_stats(nanoseconds, samples=320, batches=10, seconds=10.0)).splitlines()[-1]
+    return make_stats(nanoseconds, samples=320, batches=10, seconds=10.0, cores=4)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def _limit(monkeypatch: pytest.MonkeyPatch, **counters: float) -> str:
         ({"idle_ns": 30.0, "cpu_ns": 9.5, "decode_ns": 9.0}, "the consumer, which waits 0%"),
         ({"idle_ns": 30.0, "cpu_ns": 9.5, "decode_ns": 9.0}, "up to 4.0x"),
         ({"wait_ns": 8.0, "cpu_ns": 39.0, "decode_ns": 35.0}, "waits 80% of its time; decoding"),
-        ({"wait_ns": 8.0, "cpu_ns": 39.0, "decode_ns": 35.0}, 'cache="memory" for later passes'),
+        ({"wait_ns": 8.0, "cpu_ns": 39.0, "decode_ns": 35.0}, 'cache="memory" for later epochs'),
         ({"wait_ns": 8.0, "cpu_ns": 39.0, "cache_ns": 35.0}, "copying images from the cache"),
         ({"wait_ns": 8.0, "cpu_ns": 15.0, "decode_ns": 35.0}, "share their cores"),
         ({"wait_ns": 8.0, "cpu_ns": 15.0, "read_ns": 35.0}, "a faster disk"),
@@ -42,12 +42,56 @@ def _limit(monkeypatch: pytest.MonkeyPatch, **counters: float) -> str:
         ({"wait_ns": 8.0, "num_threads": 2, "decode_ns": 19.0, "cpu_ns": 19.0}, "num_threads=4"),
     ],
 )
-def test_the_limit_is_named(
-    monkeypatch: pytest.MonkeyPatch, counters: dict[str, float], expected: str
+def test_the_limit_is_named(counters: dict[str, float], expected: str) -> None:
+    stats = _stats(**counters)
+    assert expected in stats.limit
+    assert str(stats).splitlines()[-1].split(None, 1) == ["limit", stats.limit]
+    assert stats.as_dict()["limit"] == stats.limit
+
+
+@pytest.mark.parametrize(
+    ("pin_memory", "counters", "expected"),
+    [
+        (False, {"slots": 3}, "off"),
+        (None, {"slots": 3}, "nothing: no CUDA runtime is loaded"),
+        (None, {"slots": 3, "slots_registered": 3}, "3 slots, by CUDA"),
+        (True, {"slots": 3, "slots_locked": 2}, "2 slots, by the system: no CUDA"),
+        (True, {"slots": 3}, "nothing: no CUDA runtime is loaded, and the system refused"),
+        (True, {}, "nothing yet"),
+    ],
+)
+def test_pinning_is_told_in_words(
+    pin_memory: bool | None, counters: dict[str, int], expected: str
 ) -> None:
-    line = _limit(monkeypatch, **counters)
-    assert line.startswith("limit")
-    assert expected in line
+    stats = make_stats(counters, samples=0, batches=0, seconds=0.0, pin_memory=pin_memory)
+    assert stats.pin_memory is pin_memory
+    assert stats.pinning.startswith(expected)
+    assert stats.as_dict()["pinning"] == stats.pinning
+    rows = [line.split(None, 1) for line in str(stats).splitlines()]
+    is_shown = pin_memory or stats.slots_registered
+    assert (["pinned", stats.pinning] in rows) is bool(is_shown)
+
+
+def test_every_counter_of_the_loader_is_a_field(class_folders: Path) -> None:
+    with _flow(class_folders) as iterator:
+        next(iterator)
+        counters = iterator._lookahead.counters()
+    values = {name: number for number, name in enumerate(counters, 1)}
+    fields = make_stats(values, samples=0, batches=0, seconds=0.0).as_dict()
+    for name, value in values.items():
+        if name not in ("samples", "batches"):
+            found = fields[name.replace("_ns", "_seconds")]
+            assert found == pytest.approx(value * 1e-9 if name.endswith("_ns") else value)
+    assert fields["prepared"] == values["samples"]
+
+
+def test_all_that_is_for_logs_is_json_and_an_attribute(class_folders: Path) -> None:
+    with _flow(class_folders) as iterator:
+        next(iterator)
+        stats = iterator.stats()
+    for name, value in json.loads(json.dumps(stats.as_dict())).items():
+        assert getattr(stats, name) == value
+    assert 1 <= stats.cores <= (os.cpu_count() or 1)
 
 
 def test_nothing_is_said_too_early() -> None:
@@ -76,7 +120,7 @@ def test_a_real_run_counts_processor_time_and_finds_its_slow_consumer(class_fold
     assert 0 < stats.cpu_seconds < stats.seconds
     assert stats.cpu_per_1000 == 1000 * stats.cpu_seconds / stats.prepared
     assert stats.prepared >= stats.samples
-    assert stats.as_dict()["limit"].startswith("the consumer")
+    assert stats.limit.startswith("the consumer")
     assert 0 < stats.batch_p50 <= stats.batch_p99
 
 
@@ -88,4 +132,4 @@ def test_a_real_run_finds_its_slow_function(class_folders: Path) -> None:
     with _flow(class_folders, slow) as iterator:
         for _ in range(12):
             next(iterator)
-        assert "one at a time" in iterator.stats().as_dict()["limit"]
+        assert "one at a time" in iterator.stats().limit
