@@ -24,8 +24,8 @@ from typing import NamedTuple
 from pyloader._data.folders import IMAGE_EXTENSIONS
 from pyloader._native.cores import usable_cores
 from pyloader._native.load_img import load_img
-from pyloader.arguments import check_count, check_limit
 from pyloader.errors import ImageError
+from pyloader.options import check_count
 
 __all__ = ["EXTENSIONS", "KINDS", "Finding", "FolderCheck", "Report", "check_folder"]
 
@@ -332,7 +332,7 @@ class _FileChecker:
         if max_pixels is None:
             limit = Image.MAX_IMAGE_PIXELS
             max_pixels = sys.maxsize if limit is None else 2 * limit
-        self._max_pixels = check_limit("max_pixels", max_pixels)
+        self._max_pixels = check_count("max_pixels", max_pixels)
         self._large_file = threading.RLock()
 
     def check(self, path: str, with_digest: bool) -> _Verdict:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import random
+import re
 import warnings
 from types import ModuleType
 from typing import Any
@@ -268,12 +269,66 @@ def test_a_copy_starts_at_the_beginning() -> None:
 
 
 @pytest.mark.parametrize("options", BAD_RANGES, ids=str)
-def test_bad_ranges_are_errors_of_the_first_batch(options: dict[str, Any]) -> None:
-    batches = ImageDataGenerator(**options).flow(_images(), seed=1)
+def test_bad_ranges_are_errors_at_once_or_of_the_first_batch(options: dict[str, Any]) -> None:
     with pytest.raises((TypeError, ValueError, OverflowError)):
-        next(batches)
+        next(ImageDataGenerator(**options).flow(_images(), seed=1))
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"rotation_range": "5"}, TypeError),
+        ({"rotation_range": None}, TypeError),
+        ({"width_shift_range": "x"}, TypeError),
+        ({"height_shift_range": [1, "x"]}, TypeError),
+        ({"shear_range": [1]}, TypeError),
+        ({"channel_shift_range": (1, 2)}, TypeError),
+        ({"zoom_range": None}, TypeError),
+        ({"zoom_range": "a"}, ValueError),
+        ({"brightness_range": ["a", "b"]}, ValueError),
+        ({"fill_mode": "nearst"}, ValueError),
+        ({"fill_mode": None}, ValueError),
+        ({"cval": "0"}, TypeError),
+        ({"rescale": "1/255"}, TypeError),
+        ({"preprocessing_function": 5}, TypeError),
+        ({"interpolation_order": 6}, ValueError),
+        ({"shift_axes": "both"}, ValueError),
+    ],
+    ids=str,
+)
+def test_a_bad_parameter_is_named_where_it_is_given(
+    options: dict[str, Any], error: type[Exception]
+) -> None:
+    (name, value) = next(iter(options.items()))
+    with pytest.raises(error, match=f"`{name}.*Received: ") as raised:
+        ImageDataGenerator(**options)
+    assert str(value) in str(raised.value)
+    if name != "zoom_range":  # stored in another form
+        with pytest.raises(error, match=f"`{name}"):
+            setattr(ImageDataGenerator(), name, value)
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        *(({"batch_size": value}, ValueError) for value in (0, -1)),
+        *(({"batch_size": value}, TypeError) for value in (None, "a", 4.0, True)),
+        *(({"seed": value}, ValueError) for value in (-1, 2**32)),
+        *(({"seed": value}, TypeError) for value in ("a", 1.5, [1])),
+    ],
+    ids=str,
+)
+def test_batch_size_and_seed_are_checked_where_they_are_given(
+    options: dict[str, Any], error: type[Exception]
+) -> None:
+    name, value = next(iter(options.items()))
+    with pytest.raises(error, match=f"`{name}`.*Received: {re.escape(repr(value))}$"):
+        ImageDataGenerator().flow(_images(), **options)
+    batches = ImageDataGenerator().flow(_images())
+    with pytest.raises(error, match=f"`{name}`"):
+        setattr(batches, name, value)
 
 
 def test_nothing_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    ImageDataGenerator().flow(_images(), verbose=True)
+    ImageDataGenerator().flow(_images())
     assert capsys.readouterr().out == ""

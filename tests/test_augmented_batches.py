@@ -223,7 +223,7 @@ def test_unfitted_statistics_warn_with_every_batch(
 ) -> None:
     options = {"featurewise_center": True, "featurewise_std_normalization": True}
     ours, theirs = _pair(keras_image, class_folders, options, batch_size=1)
-    ways: list[Any] = [next, lambda it: it.next(), lambda it: next(it.epoch())]
+    ways: list[Any] = [next, lambda it: it.next(), lambda it: next(it.remaining())]
     for deliver in ways:
         with warnings.catch_warnings(record=True) as expected:
             warnings.simplefilter("always")

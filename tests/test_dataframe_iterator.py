@@ -253,7 +253,6 @@ def test_the_printed_line_is_keras(
         {"weight_col": "missing"},
         {"color_mode": "bgr"},
         {"subset": "test"},
-        {"target_size": 5},
     ],
     ids=str,
 )

@@ -17,7 +17,13 @@ from conftest import write_class_folders
 from pictures import jpeg, picture, with_pillow
 from PIL import Image
 
-from pyloader import ImageDataGenerator, ImageError, MemoryLimitError, load_img
+from pyloader import (
+    ImageDataGenerator,
+    ImageError,
+    LoaderOptions,
+    MemoryLimitError,
+    load_img,
+)
 from pyloader._native.settings import plan_memory
 
 MB = 10**6
@@ -121,7 +127,7 @@ def test_limits_are_positive_integers(options: dict[str, Any], error: type[Excep
     with pytest.raises(error, match=f"`{next(iter(options))}`"):
         load_img(jpeg(picture(np.random.default_rng(1), 8, 8), quality=80), **options)
     with pytest.raises(error, match=f"`{next(iter(options))}`"):
-        ImageDataGenerator().flow(np.zeros((2, 4, 4, 3)), **options)
+        LoaderOptions(**options)
 
 
 def test_the_parts_of_a_plan_are_the_limit() -> None:

@@ -149,7 +149,7 @@ class SampleHooks:
             if steps.function is not None:
                 image = steps.function(image)
                 if np.shape(image) != out.shape:
-                    _check_shape(np.shape(image), out.shape)
+                    _check_shape(image, out.shape)
             out[...] = steps.normalize(image)
 
     def _apply_row(self, image: NDArray[Any], row: NDArray[np.float64]) -> NDArray[Any]:
@@ -163,14 +163,15 @@ class SampleHooks:
         )
 
 
-def _check_shape(found: tuple[int, ...], shape: tuple[int, ...]) -> None:
+def _check_shape(image: Any, shape: tuple[int, ...]) -> None:
     """Refuses what NumPy cannot broadcast into the image's place, as Keras would assign it."""
     try:
-        fits = np.broadcast_shapes(found, shape) == shape
+        fits = image is not None and np.broadcast_shapes(np.shape(image), shape) == shape
     except ValueError:
         fits = False
     if not fits:
+        found = "None" if image is None else f"an array of shape {np.shape(image)}"
         raise ValueError(
-            f"the preprocessing_function (or `standardize`) returned an array of shape {found} for "
-            f"an image of shape {shape}. It should return an array of the image's shape."
+            f"the preprocessing_function (or `standardize`) returned {found} for an image of shape "
+            f"{shape}. It should return an array of the image's shape."
         )

@@ -18,13 +18,14 @@ import numpy as np
 from pyloader import ImageDataGenerator
 from pyloader._data.folders import find_class_names
 from pyloader._native.cores import usable_cores
+from pyloader._native.settings import MAX_PIXELS
 from pyloader._pyloader import build_info
 from pyloader._tools.preview import write_preview
 from pyloader._tools.report import FORMATS, quote, render, summarize
-from pyloader.arguments import INTERPOLATIONS, MAX_PIXELS
 from pyloader.check import EXTENSIONS, KINDS, FolderCheck
 from pyloader.errors import ImageError
 from pyloader.iterators.directory import DirectoryIterator
+from pyloader.options import INTERPOLATIONS
 
 __all__ = ["main"]
 
@@ -63,10 +64,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         cannot be written; 130 for a check that was interrupted. `run` exits as the script does.
     """
     parser = _make_parser()
-    options = parser.parse_args(arguments)
-    commands = {
-        "info": _info, "bench": _bench, "check": _check, "preview": _preview, "run": _run
-    }  # fmt: skip
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    if words[:1] == ["run"] and words[1:] and (words[1] == "-" or not words[1].startswith("-")):
+        from pyloader.integrations.keras2.run import run_script
+
+        run_script(words[1], words[2:])  # its words and its errors are its own
+        return 0
+    options = parser.parse_args(words)
+    commands = {"info": _info, "bench": _bench, "check": _check, "preview": _preview}
     if options.command is None:
         parser.print_help()
         return 0
@@ -98,8 +103,8 @@ def _make_parser() -> argparse.ArgumentParser:
     run = commands.add_parser(
         "run", help="runs a Keras script, old ones too, with pyloader in Keras' place"
     )
-    run.add_argument("script", metavar="SCRIPT", help="the script, as it is")
-    run.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGS", help="its arguments")
+    run.add_argument("script", metavar="SCRIPT", help="the script, as it is; - is standard input")
+    run.add_argument("arguments", nargs="*", metavar="ARGS", help="its arguments")
     return parser
 
 
@@ -203,16 +208,6 @@ def _kinds(text: str) -> tuple[str, ...]:
     if unknown:
         raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(KINDS)}")
     return kinds
-
-
-def _run(options: argparse.Namespace) -> int:
-    """Runs a script with pyloader behind Keras."""
-    from pyloader.integrations.keras2.run import run_script
-
-    if not Path(options.script).exists():
-        raise _UnusableError(f"there is no script {options.script}", 2)
-    run_script(options.script, options.arguments)
-    return 0
 
 
 def _info(options: argparse.Namespace) -> int:

@@ -104,11 +104,14 @@ class _GeneratorFeed(Feed):
             ) from None
 
 
-def make_feed(source: Any, *, steps: int, shuffle: bool = False, inputs_only: bool = False) -> Feed:
+def make_feed(
+    source: Any, *, ordered: bool, steps: int, shuffle: bool = False, inputs_only: bool = False
+) -> Feed:
     """Makes an endless dataset of what was given to a `*_generator` method.
 
     Args:
         source: One of our iterators, a Sequence or PyDataset, or a generator or other iterator.
+        ordered: Whether it is one of our iterators, with an order of its own.
         steps: Batches of an epoch.
         shuffle: Whether the batches of each pass come in random order; only for what has a
             length. Our iterators that shuffle their samples do enough.
@@ -120,7 +123,7 @@ def make_feed(source: Any, *, steps: int, shuffle: bool = False, inputs_only: bo
     Raises:
         TypeError: The source yields nothing.
     """
-    if _is_ours(source) and not (shuffle and not source.shuffle):
+    if ordered and not (shuffle and not source.shuffle):
         return _OrderedFeed(source, steps, inputs_only)
     if is_sequence(source):
         return _SequenceFeed(source, steps, inputs_only, shuffle)
@@ -137,10 +140,3 @@ def is_sequence(source: Any) -> bool:
     if hasattr(source, "__array__") or isinstance(source, (list, tuple, dict, str)):
         return False
     return hasattr(source, "__len__") and hasattr(source, "__getitem__")
-
-
-def _is_ours(source: Any) -> bool:
-    from pyloader.iterators.base import Iterator
-    from pyloader.iterators.pair import PairIterator
-
-    return isinstance(source, (Iterator, PairIterator))

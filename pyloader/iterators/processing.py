@@ -23,6 +23,7 @@ from pyloader._native.settings import LoaderSettings
 from pyloader._order.checkpoint import digest, plain
 from pyloader.errors import user_stacklevel
 from pyloader.iterators.base import ImageSource
+from pyloader.iterators.keras_lookup import FILE_FUNCTIONS, TRANSFORM_FUNCTIONS, refuse_replaced
 from pyloader.options import CHANNELS
 
 __all__ = ["describe_source", "generator_key", "generator_settings", "prepare_images"]
@@ -100,6 +101,7 @@ def describe_source(
 
     Raises:
         ValueError: A brightness for images without 1, 3 or 4 channels.
+        RuntimeError: A script has replaced a function of Keras' that would not be called.
     """
     generator = it.image_data_generator
     channels_first = it.data_format == "channels_first"
@@ -122,6 +124,10 @@ def describe_source(
             unfitted = tuple(unfitted_statistics(generator))
         ranges = None if samples_itself else ranges_of(generator)
     transforms = samples_itself or (ranges is not None and ranges.active)
+    if not isinstance(images, np.ndarray):
+        refuse_replaced(*FILE_FUNCTIONS)
+    if transforms and not own_transform:
+        refuse_replaced(*TRANSFORM_FUNCTIONS)
     if transforms and not own_transform and generator.brightness_range is not None:
         check_brightness_channels(channels)
     settings = LoaderSettings(

@@ -1,4 +1,4 @@
-"""A finder on `sys.meta_path`: says when a module has been imported, and lends names to others."""
+"""A finder on `sys.meta_path` that reports imports and provides modules under other names."""
 
 from __future__ import annotations
 
@@ -11,32 +11,26 @@ from types import ModuleType
 
 __all__ = ["ImportHook"]
 
-_Real = str | Callable[[], ModuleType]
+Fallback = str | Callable[[], ModuleType]
+"""Another module's name, or a function that makes a module."""
 
 
 class ImportHook(MetaPathFinder):
-    """Watches imports between `install` and `remove`.
+    """Calls `imported` after the import of a watched module, whose import lock is held then.
 
-    Args:
-        watched: Names of modules; after one of them was imported, `imported` is called.
-        imported: Called without arguments, with the import lock of that module held.
-        stands_for: Says what a name that nothing else provides stands for: another module's name,
-            a function that makes a module, or None for nothing.
+    `find_fallback` returns what to import for a name that no other finder knows, or None.
     """
-
-    running: set[str]
-    """Watched modules whose code runs at the moment."""
 
     def __init__(
         self,
         watched: Collection[str],
         imported: Callable[[], object],
-        stands_for: Callable[[str], _Real | None],
+        find_fallback: Callable[[str], Fallback | None],
     ) -> None:
-        self.running = set()
+        self.running: set[str] = set()  # watched modules whose code runs at the moment
         self._watched = watched
         self._imported = imported
-        self._stands_for = stands_for
+        self._find_fallback = find_fallback
         self._lent: dict[str, ModuleType] = {}
 
     def install(self) -> None:
@@ -44,7 +38,7 @@ class ImportHook(MetaPathFinder):
         sys.meta_path.insert(0, self)
 
     def remove(self) -> None:
-        """Stops watching and takes the names back that were lent."""
+        """Stops watching and removes the modules that it provided."""
         if self in sys.meta_path:
             sys.meta_path.remove(self)
         for name, module in self._lent.items():
@@ -61,18 +55,18 @@ class ImportHook(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Asks the other finders, then looks whether the name stands for another module."""
+        """The spec that the other finders know; else that of the fallback."""
         watched = fullname in self._watched
-        real = self._stands_for(fullname)
+        real = self._find_fallback(fullname)
         parent, _, child = fullname.rpartition(".")
         if parent in self._lent:  # what is below it is the real one too, not found a second time
-            real = real or f"{self._lent[parent].__name__}.{child}"
+            lender = self._lent[parent].__name__
+            real = real or (None if lender == parent else f"{lender}.{child}")
         elif watched or real is not None:
             spec = self.found_by_others(fullname, path, target)
             if spec is not None:
-                if not watched:
-                    return None
-                self._call_after(spec)
+                if watched:
+                    self._call_after(spec)
                 return spec
         if real is None:
             return None
@@ -81,7 +75,7 @@ class ImportHook(MetaPathFinder):
     def found_by_others(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """What would be imported without this hook; None where there is no such module."""
+        """The spec without this hook, or None if there is no such module."""
         for finder in sys.meta_path:
             if finder is not self and hasattr(finder, "find_spec"):
                 spec = finder.find_spec(name, path, target)
@@ -90,7 +84,7 @@ class ImportHook(MetaPathFinder):
         return None
 
     def _call_after(self, spec: ModuleSpec) -> None:
-        """Has this one loader object call `imported` once its module has run."""
+        """Replaces a method of this one loader, so that it calls `imported` in the end."""
         loader = spec.loader
         if loader is None:
             return
@@ -109,15 +103,15 @@ class ImportHook(MetaPathFinder):
 
 
 class _LendingLoader(Loader):
-    """Enters a module that exists under another name, unchanged."""
+    """Loads a module that exists under another name, unchanged."""
 
-    def __init__(self, real: _Real, lent: dict[str, ModuleType]) -> None:
+    def __init__(self, real: Fallback, lent: dict[str, ModuleType]) -> None:
         self._real = real
         self._lent = lent
         self._own_spec: ModuleSpec | None = None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        """The real module, imported where it is not yet."""
+        """The module itself, imported if it is not yet."""
         real = self._real
         module = importlib.import_module(real) if isinstance(real, str) else real()
         self._own_spec = module.__spec__
@@ -125,6 +119,6 @@ class _LendingLoader(Loader):
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        """Gives the module its spec back, which importing has replaced."""
+        """Restores the module's spec, which importing has replaced."""
         if self._own_spec is not None:
             module.__spec__ = self._own_spec

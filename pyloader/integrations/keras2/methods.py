@@ -1,19 +1,19 @@
-"""`fit_generator`, `evaluate_generator` and `predict_generator` for models of Keras 3.
-
-Functions that become methods: each takes the arguments of Keras 2's method and does its work with
-`fit`, `evaluate` or `predict`.
-"""
+"""What Keras 2's models had and Keras 3's have not: functions that become methods."""
 
 from __future__ import annotations
 
+import functools
+import inspect
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from pyloader.iterators.feeds import is_sequence, make_feed
+from pyloader.iterators.base import Iterator
+from pyloader.iterators.feeds import Feed, is_sequence, make_feed
+from pyloader.iterators.pair import PairIterator
 
-__all__ = ["METHODS", "evaluate_generator", "fit_generator", "predict_generator"]
+__all__ = ["old_methods"]
 
 
 def fit_generator(
@@ -35,39 +35,16 @@ def fit_generator(
 ) -> Any:
     """Trains the model on batches of a generator or Sequence, as Keras 2 did.
 
-    Batches come in passes that follow each other unbroken, whatever `steps_per_epoch` is.
-
-    Args:
-        self: The model.
-        generator: A pyloader iterator, Sequence, PyDataset or generator of (inputs, targets) or
-            (inputs, targets, sample_weights).
-        steps_per_epoch: Batches of an epoch, fractions rounded up; None (default) or 0: the
-            length of a pass.
-        epochs: The number of the last epoch. Default 1.
-        verbose: 0, 1 (default), 2 or "auto", as for `fit`.
-        callbacks: As for `fit`.
-        validation_data: What `generator` may be, or a tuple of arrays; None (default): none.
-        validation_steps: Batches of a validation; None (default) or 0: the length of a pass. A
-            validation begins with a new pass; a generator goes on.
-        validation_freq: As for `fit`.
-        class_weight: Weights by class index, as for `fit`.
-        max_queue_size: Without effect, and so are `workers` and `use_multiprocessing`: pyloader
-            prepares batches on threads of its own, other sources run on the calling thread.
-        workers: See `max_queue_size`.
-        use_multiprocessing: See `max_queue_size`.
-        shuffle: Whether the batches of a Sequence come in random order. Default True.
-        initial_epoch: The number of epochs done before. Default 0.
-
-    Returns:
-        Keras' History of the training.
+    Epochs of the source follow each other unbroken, whatever `steps_per_epoch` is; None or 0 stands
+    for the length of the source. A validation begins a new epoch of its source; a generator goes
+    on. `shuffle` shuffles the batches of a Sequence. `max_queue_size`, `workers` and
+    `use_multiprocessing` have no effect: our iterators prepare batches on threads of their own,
+    other sources run on the calling thread. Everything else is as for `fit`.
 
     Raises:
         ValueError: A source without a length and no number of steps.
         TypeError: The source is no source of batches.
         RuntimeError: A generator ended too early.
-
-    Warns:
-        UserWarning: The method is deprecated, in Keras 2's words.
     """
     _warn("fit_generator", "fit")
     steps = _steps(steps_per_epoch, generator, "steps_per_epoch")
@@ -76,9 +53,9 @@ def fit_generator(
         validation_count = None
     else:
         validation_count = _steps(validation_steps, validation_data, "validation_steps")
-        validation = make_feed(validation_data, steps=validation_count)
+        validation = _feed(validation_data, steps=validation_count)
     return self.fit(
-        make_feed(generator, steps=steps, shuffle=shuffle),
+        _feed(generator, steps=steps, shuffle=shuffle),
         steps_per_epoch=steps,
         epochs=epochs,
         verbose=verbose,
@@ -102,30 +79,10 @@ def evaluate_generator(
     use_multiprocessing: bool = False,
     verbose: Any = 0,
 ) -> Any:
-    """Evaluates the model on batches of a generator or Sequence, as Keras 2 did.
-
-    Args:
-        self: The model.
-        generator: As for `fit_generator`.
-        steps: Batches; more than a pass has begin another one. None (default) or 0: a pass.
-        callbacks: As for `evaluate`.
-        max_queue_size: Without effect, as for `fit_generator`, and so are the next two.
-        workers: See `max_queue_size`.
-        use_multiprocessing: See `max_queue_size`.
-        verbose: 0 (default), 1, 2 or "auto".
-
-    Returns:
-        The loss, or a list of the loss and the metrics.
-
-    Raises:
-        ValueError: As for `fit_generator`, and so TypeError and RuntimeError.
-
-    Warns:
-        UserWarning: The method is deprecated, in Keras 2's words.
-    """
+    """Evaluates the model on batches of a generator or Sequence; see `fit_generator`."""
     _warn("evaluate_generator", "evaluate")
     count = _steps(steps, generator, "steps")
-    feed = make_feed(generator, steps=count)
+    feed = _feed(generator, steps=count)
     return self.evaluate(feed, steps=count, callbacks=callbacks, verbose=verbose)
 
 
@@ -139,39 +96,46 @@ def predict_generator(
     use_multiprocessing: bool = False,
     verbose: Any = 0,
 ) -> Any:
-    """Predicts for batches of a generator or Sequence, as Keras 2 did.
-
-    Args:
-        self: The model.
-        generator: As for `fit_generator`; or its batches are inputs alone. Targets are ignored.
-        steps: Batches; more than a pass has begin another one. None (default) or 0: a pass.
-        callbacks: As for `predict`.
-        max_queue_size: Without effect, as for `fit_generator`, and so are the next two.
-        workers: See `max_queue_size`.
-        use_multiprocessing: See `max_queue_size`.
-        verbose: 0 (default), 1, 2 or "auto".
-
-    Returns:
-        The predictions for all samples, as an array or arrays.
-
-    Raises:
-        ValueError: As for `fit_generator`, and so TypeError and RuntimeError.
-
-    Warns:
-        UserWarning: The method is deprecated, in Keras 2's words.
-    """
+    """Predicts for batches of a generator or Sequence, whose targets are ignored."""
     _warn("predict_generator", "predict")
     count = _steps(steps, generator, "steps")
-    feed = make_feed(generator, steps=count, inputs_only=True)
+    feed = _feed(generator, steps=count, inputs_only=True)
     return self.predict(feed, steps=count, callbacks=callbacks, verbose=verbose)
 
 
-METHODS = {
-    "fit_generator": fit_generator,
-    "evaluate_generator": evaluate_generator,
-    "predict_generator": predict_generator,
-}
-"""The methods by name."""
+def old_methods(model: type) -> dict[str, Callable[..., Any]]:
+    """The methods that a class of models needs to understand Keras 2's calls."""
+    methods: dict[str, Callable[..., Any]] = {
+        method.__name__: method
+        for method in (fit_generator, evaluate_generator, predict_generator)
+        if not hasattr(model, method.__name__)
+    }
+    for name in ("fit", "evaluate", "predict"):
+        method = getattr(model, name)
+        if "workers" not in inspect.signature(method).parameters:
+            methods[name] = _with_workers(method)
+    return methods
+
+
+def _with_workers(method: Callable[..., Any]) -> Callable[..., Any]:
+    """The method, with three more arguments that have no effect, as in Keras 2.1 to 2.15."""
+
+    @functools.wraps(method)
+    def call(
+        self: Any,
+        *args: Any,
+        max_queue_size: int = 10,
+        workers: int = 1,
+        use_multiprocessing: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        return method(self, *args, **kwargs)
+
+    return call
+
+
+def _feed(source: Any, **options: Any) -> Feed:
+    return make_feed(source, ordered=isinstance(source, (Iterator, PairIterator)), **options)
 
 
 def _warn(old: str, new: str) -> None:

@@ -2,68 +2,72 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import sys
 import threading
-import warnings
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pyloader.integrations.keras2.import_hook import ImportHook
-from pyloader.integrations.keras2.methods import METHODS
-
-__all__ = ["patch_keras", "unpatch_keras"]
-
-_REPLACED = {
-    "ImageDataGenerator": "pyloader",
-    "DirectoryIterator": "pyloader",
-    "DataFrameIterator": "pyloader",
-    "NumpyArrayIterator": "pyloader",
-    "Iterator": "pyloader.iterators.base",
-}
-"""Names of Keras, and where our classes of these names are."""
-
-# What Keras 2 had beside them; Keras 3 keeps its own versions in its legacy module.
-_BROUGHT_BACK = (
-    "apply_affine_transform",
-    "apply_brightness_shift",
-    "apply_channel_shift",
-    "random_brightness",
-    "random_channel_shift",
-    "random_rotation",
-    "random_shear",
-    "random_shift",
-    "random_zoom",
+from pyloader.generator import ImageDataGenerator
+from pyloader.integrations.keras2.import_hook import Fallback, ImportHook
+from pyloader.integrations.keras2.methods import old_methods
+from pyloader.integrations.keras2.old_names import (
+    IMAGE_SUBMODULES,
+    fallback_for,
+    fallback_for_tensorflow,
+    missing_names,
 )
+from pyloader.iterators.array import NumpyArrayIterator
+from pyloader.iterators.base import Iterator
+from pyloader.iterators.dataframe import DataFrameIterator
+from pyloader.iterators.directory import DirectoryIterator
 
-_LEGACY = "keras.src.legacy.preprocessing.image"
+__all__ = ["patch_for_run", "patch_keras", "unpatch_keras"]
+
+_CLASSES = {
+    "ImageDataGenerator": ImageDataGenerator,
+    "DirectoryIterator": DirectoryIterator,
+    "DataFrameIterator": DataFrameIterator,
+    "NumpyArrayIterator": NumpyArrayIterator,
+    "Iterator": Iterator,
+}
 
 # Where scripts import from, in all versions.
 _PLACES = (
-    _LEGACY,
+    "keras.src.legacy.preprocessing.image",
     "keras.preprocessing.image",
     "keras._tf_keras.keras.preprocessing.image",
     "tensorflow.keras.preprocessing.image",
     "keras.src.preprocessing.image",  # Keras 2.13 to 2.15
     "keras.api._v2.keras.preprocessing.image",
+    "keras.api.preprocessing.image",  # Keras 3.0 to 3.9
+    "keras.api._tf_keras.keras.preprocessing.image",
     "tensorflow.python.keras.preprocessing.image",
     "tf_keras.src.preprocessing.image",
     "tf_keras.preprocessing.image",
     "tf_keras.api._v2.keras.preprocessing.image",
     "keras_preprocessing.image",
+    *(f"keras_preprocessing.image.{name}" for name in IMAGE_SUBMODULES),
 )
 
-# Paths that no package may provide: what they stand for.
-_STAND_INS = {
-    "keras.legacy.preprocessing": "keras.preprocessing",
-    "keras.legacy.preprocessing.image": "keras.preprocessing.image",
-    "keras_preprocessing": "keras.preprocessing",
-    "keras_preprocessing.image": "keras.preprocessing.image",
-}
+_SEQUENCES = "keras.preprocessing.sequence"
+
+# Where Keras 3 keeps what it has dropped; not every version imports them by itself.
+_HOMES = ("keras.src.legacy.preprocessing.image", "keras.src.legacy.preprocessing.sequence")
 
 # Where Keras 3 remembers whether TensorFlow is installed.
 _LAZY_MODULES = "keras.src.utils.module_utils"
+
+# What prepares child processes of the start methods "spawn" and "forkserver".
+_SPAWNERS = (
+    "multiprocessing.spawn",
+    "loky.backend.spawn",
+    "joblib.externals.loky.backend.spawn",
+    "multiprocess.spawn",
+)
 
 _MISSING: Any = object()
 
@@ -74,16 +78,18 @@ class _Patch:
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.hook: ImportHook | None = None
+        self.for_run = False
         self.before: dict[tuple[int, str], tuple[Any, str, Any]] = {}
         self.originals: dict[str, Any] = {}
 
-    def on(self) -> None:
+    def on(self, for_run: bool = False) -> None:
         with self.lock:
+            self.for_run = self.for_run or for_run
             if self.hook is None:
-                watched = {"keras", _LAZY_MODULES, *_PLACES}
-                self.hook = ImportHook(watched, self.apply, _stands_for)
+                watched = {"keras", _LAZY_MODULES, *_PLACES, _SEQUENCES, *_SPAWNERS}
+                self.hook = ImportHook(watched, self.apply, self.find_fallback)
                 self.hook.install()
-            self.apply()
+        self.apply()
 
     def off(self) -> None:
         with self.lock:
@@ -99,46 +105,60 @@ class _Patch:
             self.originals.clear()
             self.hook.remove()
             self.hook = None
+            self.for_run = False
 
     def apply(self) -> None:
         """Changes everything that is imported by now and not changed yet."""
+        if self.imported("keras"):  # outside our lock: imports have locks of their own
+            for home in _HOMES:
+                with contextlib.suppress(ImportError):
+                    importlib.import_module(home)
         with self.lock:
             if self.hook is None:
                 return
-            ours = _our_classes()
             for place in _PLACES:
-                module = sys.modules.get(place)
-                if isinstance(module, ModuleType) and place not in self.hook.running:
-                    self._apply_to_module(module, ours)
-            model = _names_in("keras").get("Model")
-            if isinstance(model, type):
-                for name, method in METHODS.items():
-                    if not hasattr(model, name):
-                        self._set(model, name, method)
-            tensorflow = _names_in(_LAZY_MODULES).get("tensorflow")
-            if tensorflow is not None and self.hook.found_by_others("tensorflow") is None:
-                self._set(tensorflow, "_available", False)  # whatever name is lent to it
+                if module := self.imported(place):
+                    self.set_all(module, _CLASSES)
+                    self.set_all(module, missing_names(place))
+            if module := self.imported(_SEQUENCES):
+                self.set_all(module, missing_names(_SEQUENCES))
+            if isinstance(model := getattr(self.imported("keras"), "Model", None), type):
+                self.set_all(model, old_methods(model))
+            if self.for_run:
+                self.apply_for_run(self.hook)
 
-    def _apply_to_module(self, module: ModuleType, ours: dict[str, type]) -> None:
-        for name, replacement in ours.items():
-            self._set(module, name, replacement)
-        legacy = _names_in(_LEGACY)
-        if module.__name__ == "keras.preprocessing.image":
-            for name in _BROUGHT_BACK:
-                if not hasattr(module, name) and name in legacy:
-                    self._set(module, name, legacy[name])
+    def apply_for_run(self, hook: ImportHook) -> None:
+        """Tells Keras that TensorFlow is still missing, and child processes to patch Keras too."""
+        lazy_modules = self.imported(_LAZY_MODULES)
+        if lazy_modules and hook.found_by_others("tensorflow") is None:
+            self.set_all(lazy_modules.tensorflow, {"_available": False})
+        for name in _SPAWNERS:
+            if module := self.imported(name):
+                prepare = _with_patch(module.get_preparation_data)
+                self.set_all(module, {"get_preparation_data": prepare})
 
-    def _set(self, owner: Any, name: str, value: Any) -> None:
-        """Sets an attribute, once, and remembers what was there."""
-        if (id(owner), name) in self.before:
-            return
-        before = vars(owner).get(name, _MISSING)
-        if before is value:  # imported from a module that was changed already
-            before = self.originals.get(name, before)
-        elif before is not _MISSING:
-            self.originals.setdefault(name, before)
-        self.before[id(owner), name] = (owner, name, before)
-        setattr(owner, name, value)
+    def find_fallback(self, name: str) -> Fallback | None:
+        """What to import for a module that nothing else provides."""
+        return fallback_for(name) or (fallback_for_tensorflow(name) if self.for_run else None)
+
+    def imported(self, name: str) -> Any:
+        """The module, once its code has run; else None."""
+        module = sys.modules.get(name)
+        running = self.hook is None or name in self.hook.running
+        return module if isinstance(module, ModuleType) and not running else None
+
+    def set_all(self, owner: Any, values: dict[str, Any]) -> None:
+        """Sets attributes, each once, and remembers what was there."""
+        for name, value in values.items():
+            if (id(owner), name) in self.before:
+                continue
+            before = vars(owner).get(name, _MISSING)
+            if before is value:  # imported from a module that was changed already
+                before = self.originals.get(name, before)
+            elif before is not _MISSING:
+                self.originals.setdefault(name, before)
+            self.before[id(owner), name] = (owner, name, before)
+            setattr(owner, name, value)
 
 
 _patch = _Patch()
@@ -149,19 +169,16 @@ def patch_keras() -> None:
 
     `ImageDataGenerator`, the iterators that its methods return and their base `Iterator` become
     pyloader's in `keras.preprocessing.image`, where Keras 3 has dropped them, and in all other
-    places that scripts know: `tensorflow.keras.preprocessing.image`,
-    `keras.src.legacy.preprocessing.image`, `keras.legacy.preprocessing.image`,
-    `tf_keras.preprocessing.image`, `keras_preprocessing.image`. Helper functions such as
-    `random_rotation` come back to `keras.preprocessing.image` as Keras' own. Models of Keras 3 get
-    `fit_generator`, `evaluate_generator` and `predict_generator` back; models that have them keep
-    theirs.
+    modules that scripts know: `tensorflow.keras.preprocessing.image`,
+    `keras.src.legacy.preprocessing.image`, `tf_keras.preprocessing.image`,
+    `keras_preprocessing.image` and its submodules. All other names that these modules ever had,
+    such as `flip_axis`, come back with Keras' own values. Models of Keras 3 get `fit_generator`,
+    `evaluate_generator` and `predict_generator` back, and their `fit`, `evaluate` and `predict`
+    take `workers`, `use_multiprocessing` and `max_queue_size` again, which have no effect.
 
     Keras is not imported here: the import that finds it later is patched then, so that a script
-    can still choose the backend. Where TensorFlow is not installed, `tensorflow.keras` is the
-    installed Keras 3, after a warning; nothing else of `tensorflow` exists then.
-
-    `image_dataset_from_directory` stays Keras' own: its result is a `tf.data.Dataset`, which
-    pyloader's cannot replace.
+    can still choose the backend. `image_dataset_from_directory` stays Keras' own: its result is a
+    `tf.data.Dataset`, which pyloader's cannot replace.
 
     Calling it again changes nothing: one `unpatch_keras` undoes any number of calls.
 
@@ -183,57 +200,35 @@ def unpatch_keras() -> None:
     _patch.off()
 
 
-def _names_in(module_name: str) -> dict[str, Any]:
-    """What a module holds; nothing where it is not imported, or forbidden by None."""
-    module = sys.modules.get(module_name)
-    return vars(module) if isinstance(module, ModuleType) else {}
+def patch_for_run() -> None:
+    """As `patch_keras`, for child processes too, and with Keras 3 for a missing TensorFlow."""
+    _patch.on(for_run=True)
 
 
-def _our_classes() -> dict[str, type]:
-    """The classes that take the place of Keras', by name."""
-    modules = {name: importlib.import_module(module) for name, module in _REPLACED.items()}
-    classes = {name: getattr(module, name, None) for name, module in modules.items()}
-    return {name: found for name, found in classes.items() if found is not None}
+def _with_patch(get_preparation_data: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, its `sys_path` such that a child which reads it patches Keras."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        data = get_preparation_data(*args, **kwargs)
+        data["sys_path"] = _ChildPath(data["sys_path"])
+        return data
+
+    return call
 
 
-def _stands_for(name: str) -> str | Callable[[], ModuleType] | None:
-    """What a name stands for where nothing else provides it."""
-    if name == "tensorflow":
-        return _tensorflow_stand_in
-    if name == "tensorflow.keras" or name.startswith("tensorflow.keras."):
-        return "keras._tf_keras.keras" + name.removeprefix("tensorflow.keras")
-    if name.startswith("tensorflow."):
+class _ChildPath(list[str]):
+    """`sys.path` for a child process, which patches Keras where it reads it.
 
-        def refuse() -> ModuleType:
-            raise ModuleNotFoundError(_no_tensorflow(name), name=name)
+    multiprocessing sends it as a pickle, read before the main module runs, and to the server of
+    "forkserver" as source code made by `repr`.
+    """
 
-        return refuse
-    return _STAND_INS.get(name)
+    def __reduce__(self) -> Any:
+        return eval, (repr(self),)
 
-
-def _tensorflow_stand_in() -> ModuleType:
-    """A package without anything but `keras`, which is imported when it is asked for."""
-    warnings.warn(
-        "TensorFlow is not installed: `tensorflow.keras` is the installed Keras 3, and there is "
-        "nothing else in `tensorflow`.",
-        UserWarning,
-        stacklevel=3,  # the line that imports it
-    )
-    module = ModuleType("tensorflow", "Lends its name to Keras 3: TensorFlow is not installed.")
-
-    def find_attribute(name: str) -> Any:
-        if name == "keras":
-            return importlib.import_module("tensorflow.keras")
-        raise AttributeError(_no_tensorflow(f"tensorflow.{name}"))
-
-    vars(module).update(__getattr__=find_attribute, __path__=[])
-    return module
-
-
-def _no_tensorflow(name: str) -> str:
-    """What to do about a missing part of TensorFlow."""
-    return (
-        f"TensorFlow is not installed, so there is no `{name}`; only `tensorflow.keras` stands in "
-        "for it, which is Keras 3. Install TensorFlow, or where Keras asks for it, let Keras run "
-        "on another backend: KERAS_BACKEND=jax or KERAS_BACKEND=torch."
-    )
+    def __repr__(self) -> str:
+        root = str(Path(__file__).parents[3])  # may be in the parent's `sys.path` no more
+        return (
+            f"[__import__('sys').path.append({root!r}), "
+            f"__import__({__name__!r}, fromlist=['*']).patch_for_run(), {list(self)!r}][2]"
+        )
