@@ -46,7 +46,7 @@ class KerasOrder:
         """
         order = _order_of(caller, length)
         if order is None:
-            order, known = range(length), position in (0, self._last + 1)
+            order, known = range(length), 0 <= self._last == position - 1
             done = position
         else:
             known = True
