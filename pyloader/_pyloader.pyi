@@ -17,22 +17,22 @@ class SampleHooks(Protocol):
     """True when the core applies the transform row before `finish`; else `finish` does."""
 
     def decode_other(
-        self, content: bytes, out: NDArray[Any] | None, transform: NDArray[np.float64] | None
+        self, content: memoryview, out: NDArray[Any] | None, transform: NDArray[np.float64] | None
     ) -> NDArray[np.uint8] | None:
-        """Decodes an encoded image that is not a JPEG.
+        """Decodes an encoded image that the core does not decode; `content` is valid meanwhile.
 
-        Returns (H, W, C) uint8 at its natural size, C as the loader's colour mode wants it; the
-        core resizes, transforms and stores it. Or, for images deeper than 8 bits, writes the
+        Returns (H, W, C) uint8 at its natural size or the final one, C as the loader's color mode
+        wants it; the core resizes, transforms and stores it. Or, for images deeper than 8 bits, writes the
         finished sample, transformed by `transform`, to `out`, a view of the sample's place in the
         batch, and returns None.
         Raises OSError for content that cannot be decoded; anything else it raises reaches the
         caller of `wait`.
         """
 
-    def check_beginning(self, beginning: bytes) -> None:
+    def check_beginning(self, beginning: memoryview) -> None:
         """Raises OSError where `decode_other` will refuse whatever begins like this."""
 
-    def memory_needed(self, beginning: bytes, size: int) -> int:
+    def memory_needed(self, beginning: memoryview, size: int) -> int:
         """Bytes that `decode_other` takes for content of `size` bytes that begins like this; 0
         where its beginning does not tell."""
 
@@ -102,7 +102,7 @@ class Loader:
         cache_base: bytes = b"",  # the folder that relative paths are meant from
         on_error: str = "raise",  # raise drop replace
         max_pixels: int = 178_956_970,
-        max_scans: int = 500,
+        load_truncated: bool = False,  # offers JPEGs that fail to `decode_other`
         slot_room: int = 0,  # bytes of all batches, those in the users' hands too; 0: no bound
         image_room: int = 0,  # bytes that decoding large images takes; 0: no bound
         files_ahead: int = 64,  # windows of 1 MiB for reading ahead; 0: none
@@ -169,7 +169,7 @@ def load_image(
     keep_aspect_ratio: bool,
     fidelity: str = "exact",
     max_pixels: int = 178_956_970,
-    max_scans: int = 500,
+    load_truncated: bool = False,
 ) -> NDArray[np.uint8] | None:
     """One image, (H, W, C) uint8, on the calling thread; None when `hooks.decode_other` returned
     None (a deep image, which the caller decodes itself). Raises ImageError."""

@@ -139,7 +139,7 @@ def test_a_bad_file_is_an_image_error_that_names_it(tmp_path: Path, jpeg: Path) 
 
 def test_bad_content_is_an_image_error_without_a_path() -> None:
     with pytest.raises(ImageError, match=r"^cannot load an image from bytes: ") as caught:
-        load_img(b"not an image")
+        load_img(b"not an image\0")
     assert caught.value.path is None
 
 

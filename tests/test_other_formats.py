@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import subprocess
 import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -13,9 +14,12 @@ import numpy as np
 import other_pictures as zoo
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFile, features
 
-from pyloader._native.other_formats import DeepImage, decode
+from pyloader import ImageError, load_img
+from pyloader._native import pillow as pillow_module
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 
 COLOR_MODES = ("grayscale", "rgb", "rgba")
 FILTERS = {
@@ -48,14 +52,13 @@ def pillow(content: bytes, color_mode: str) -> NDArray[Any] | None:
 
 
 def ours(content: bytes, color_mode: str) -> NDArray[Any] | None:
-    """What pyloader makes of it; None for a ValueError, any other exception is a failure."""
+    """What pyloader makes of it; None for an ImageError, any other exception is a failure."""
     try:
-        image = decode(content, color_mode)
-    except ValueError:
+        pixels = load_img(io.BytesIO(content), color_mode)  # type: ignore[arg-type]
+    except ImageError:
         return None
-    pixels = image.values if isinstance(image, DeepImage) else image
     assert pixels.flags.c_contiguous
-    return pixels
+    return pixels if pixels.dtype == np.uint8 else pixels.astype(np.float32)
 
 
 def agree(one: NDArray[Any] | None, other: NDArray[Any] | None) -> bool:
@@ -75,7 +78,7 @@ def assert_as_pillow(content: bytes, name: str = "", *, is_sound: bool = True) -
 
 
 @pytest.mark.parametrize(("bits", "color"), zoo.PNG_LAYOUTS)
-def test_png_of_every_depth_and_colour_type_is_as_pillow_reads_it(bits: int, color: int) -> None:
+def test_png_of_every_depth_and_color_type_is_as_pillow_reads_it(bits: int, color: int) -> None:
     rng = np.random.default_rng(bits * 10 + color)
     gamma = zoo.png_chunk(b"gAMA", struct.pack(">I", 45455)) + zoo.png_chunk(b"sRGB", b"\0")
     for width, height in zoo.SIZES:
@@ -218,8 +221,6 @@ def test_tiff_of_every_layout_is_as_pillow_reads_it(order: str) -> None:
     for layout in layouts:
         for deflated, predictor in ((False, 1), (True, 1), (True, 2), (True, 3)):
             for planar, fill_order in ((False, 1), (False, 2), (True, 1)):
-                if planar and deflated and layout[0] in (1, 3) and layout[4] == (2,):
-                    continue  # refused here alone, as the module says
                 for tiled in (False, True):
                     file = zoo.tiff_of(
                         rng,
@@ -290,24 +291,69 @@ def test_gif_and_webp_are_as_pillow_reads_them() -> None:
 
 
 def test_content_that_is_no_image_is_refused_in_plain_words() -> None:
-    for content in (b"", b"x", b"<html><body>404</body></html>", bytes(99), b"\xff\xd8\xff\xe0"):
-        with pytest.raises(ValueError, match="not an image that pyloader knows"):
-            decode(content, "rgb")
+    for content in (b"x", b"<html><body>404</body></html>", bytes(99)):
+        with pytest.raises(ImageError, match="not an image that Pillow can open"):
+            load_img(io.BytesIO(content))
 
 
-def test_every_truncation_gets_pillows_verdict_and_nothing_is_printed(
-    capfd: pytest.CaptureFixture[str],
-) -> None:
+@pytest.mark.parametrize(
+    "name", ["ICO", "TGA", "PCX", "SGI", "JPEG2000", "AVIF", "MSP", "DDS", "ICNS"]
+)
+def test_every_format_that_pillow_opens_is_read(name: str) -> None:
+    rng = np.random.default_rng(21)
+    if not features.check("avif") and name == "AVIF":
+        pytest.skip("this Pillow reads no AVIF")
+    modes = {"MSP": ("1",), "ICO": ("RGBA",), "ICNS": ("RGBA",)}.get(name, ("L", "RGB"))
+    for mode in modes:
+        side = 128 if name == "ICNS" else 37
+        assert_as_pillow(zoo.saved(zoo.picture(rng, mode, side, side), name), f"{name} {mode}")
+
+
+def test_a_format_that_runs_a_program_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: Any, **options: Any) -> Any:
+        raise AssertionError("a program was started")
+
+    monkeypatch.setattr(subprocess, "check_call", fail)
+    monkeypatch.setattr(subprocess, "Popen", fail)
+    eps = io.BytesIO()
+    Image.new("RGB", (9, 9)).save(eps, "EPS")
+    with pytest.raises(ImageError, match="not an image that Pillow can open"):
+        load_img(eps)
+
+
+def test_a_plugin_that_the_program_registers_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Own(ImageFile.ImageFile):
+        format = "OWNFORMAT"
+
+        def _open(self) -> None:
+            if self.fp.read(4) != b"OWN!":
+                raise SyntaxError("not this format")
+            self._size, self._mode = (2, 1), "L"
+            self.tile = [("raw", (0, 0, 2, 1), 4, ("L", 0, 1))]
+
+    monkeypatch.setattr(Image, "ID", [*Image.ID])
+    monkeypatch.setattr(Image, "OPEN", dict(Image.OPEN))
+    Image.register_open("OWNFORMAT", Own, lambda prefix: prefix[:4] == b"OWN!")
+    found = load_img(io.BytesIO(b"OWN!\x07\x09"), "grayscale")
+    np.testing.assert_array_equal(found[..., 0], [[7, 9]])
+
+
+def test_what_pillow_holds_of_a_file_is_let_go() -> None:
+    content = bytearray(zoo.saved(Image.new("RGB", (30, 20)), "GIF"))
+    image = pillow_module.decode(memoryview(content), "rgb", 10**6)
+    content += b"x"  # a BufferError, if its memory were still in use
+    assert image.size == (30, 20)
+
+
+def test_every_truncation_gets_pillows_verdict() -> None:
     wrong = []
     for name, content in zoo.one_of_each():
         places = np.unique(np.linspace(0, len(content), 40).astype(int)).tolist()
         cases = [content[:end] for end in (*places, *range(len(content) - 20, len(content)))]
         results = [ours(case, "rgb") for case in cases]
-        assert capfd.readouterr() == ("", ""), name
         for case, got in zip(cases, results, strict=True):
             if not agree(got, pillow(case, "rgb")):
                 wrong.append((name, len(case)))
-        capfd.readouterr()  # Pillow's libtiff does print
     assert not wrong
 
 
@@ -322,8 +368,7 @@ def test_flipped_bytes_get_pillows_verdict() -> None:
             total += 1
             if differs(bytes(damaged), "rgba"):
                 wrong.append(name)
-    assert all(name.startswith("tiff") for name in wrong)
-    assert len(wrong) <= total * 0.01, f"{len(wrong)} of {total}"
+    assert not wrong, f"{len(wrong)} of {total}"
 
 
 def test_images_beyond_pillows_limit_are_refused_by_their_header() -> None:
@@ -342,8 +387,8 @@ def test_images_beyond_pillows_limit_are_refused_by_their_header() -> None:
         riff + (side - 1).to_bytes(3, "little") * 2,
     )  # fmt: skip
     for bomb in bombs:
-        with pytest.raises(ValueError, match="exceed the limit"):
-            decode(bomb, "rgb")
+        with pytest.raises(ImageError, match=r"exceeds? (the )?limit"):
+            load_img(io.BytesIO(bomb))
         assert pillow(bomb, "rgb") is None
 
 
@@ -359,8 +404,7 @@ def test_deep_images_resize_as_pillow_does() -> None:
         else:
             pixels = rng.integers(-(2**31), 2**31, (height, width)).astype(np.int32)
             image = Image.fromarray(pixels)
-        deep = DeepImage(pixels)
-        assert np.array_equal(deep.values[:, :, 0], pixels.astype(np.float32))
+        file = zoo.saved(image, "TIFF")
         cut_height = min(height, width * new_height // new_width)
         cut_width = min(width, height * new_width // new_height)
         top, left = (height - cut_height) // 2, (width - cut_width) // 2
@@ -371,16 +415,8 @@ def test_deep_images_resize_as_pillow_does() -> None:
                 wanted = image
                 if image.size != size:
                     wanted = image.resize(size, resampling, box=box if keep else None)
-                got = deep.resize(new_height, new_width, name, keep)
-                assert got.dtype == np.float32
-                assert np.array_equal(got[:, :, 0], np.asarray(wanted, np.float32)), (name, keep)
-
-
-def test_deep_images_name_an_unknown_interpolation() -> None:
-    deep = DeepImage(np.zeros((3, 4), np.uint16))
-    with pytest.raises(ValueError, match="received 'cubic'"):
-        deep.resize(2, 2, "cubic", False)
-    assert deep.resize(3, 4, "cubic", False).shape == (3, 4, 1)
+                got = load_img(io.BytesIO(file), "grayscale", (new_height, new_width), name, keep)
+                assert np.array_equal(got[:, :, 0], np.asarray(wanted)), (name, keep)
 
 
 def test_threads_get_what_one_thread_gets() -> None:

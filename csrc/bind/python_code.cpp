@@ -84,6 +84,29 @@ Status verdict_of(PyObject* exception) {
   return status;
 }
 
+// Memory as a Python object that copies nothing. What Python code still holds of it afterwards can
+// no longer be used.
+class BorrowedView {
+ public:
+  explicit BorrowedView(std::span<const uint8_t> memory)
+      : view_(py::memoryview::from_memory(memory.data(),
+                                          static_cast<py::ssize_t>(memory.size()))) {}
+  ~BorrowedView() {
+    PyObject* const view = view_.ptr();
+    run_python([view] {
+      Py_XDECREF(PyObject_CallMethod(view, "release", nullptr));
+      PyErr_Clear();
+    });
+  }
+  BorrowedView(const BorrowedView&) = delete;
+  BorrowedView& operator=(const BorrowedView&) = delete;
+
+  const py::object& object() const { return view_; }
+
+ private:
+  py::object view_;
+};
+
 }  // namespace
 
 std::vector<py::ssize_t> sample_shape(const SampleLayout& layout) {
@@ -149,9 +172,9 @@ Status PythonCode::decode_other(std::span<const uint8_t> content, uint8_t* desti
   if (python_is_finalizing()) return finalizing();
   const WithGil gil;
   try {
-    const py::bytes bytes(reinterpret_cast<const char*>(content.data()), content.size());
-    const Outcome outcome = call_method(hooks_, decode_other_, bytes, sample_view(destination),
-                                        transform_row(transform));
+    const BorrowedView view(content);
+    const Outcome outcome = call_method(hooks_, decode_other_, view.object(),
+                                        sample_view(destination), transform_row(transform));
     if (outcome.exception != nullptr) return verdict_of(outcome.exception);
     const auto result = py::reinterpret_steal<py::object>(outcome.value);
     if (result.is_none()) {
@@ -171,8 +194,8 @@ Status PythonCode::check_beginning(std::span<const uint8_t> beginning) {
   if (python_is_finalizing()) return finalizing();
   const WithGil gil;
   try {
-    const py::bytes bytes(reinterpret_cast<const char*>(beginning.data()), beginning.size());
-    const Outcome outcome = call_method(hooks_, check_beginning_, bytes);
+    const BorrowedView view(beginning);
+    const Outcome outcome = call_method(hooks_, check_beginning_, view.object());
     if (outcome.exception != nullptr) return verdict_of(outcome.exception);
     Py_DECREF(outcome.value);  // None
     return {};
@@ -185,8 +208,8 @@ uint64_t PythonCode::memory_needed(std::span<const uint8_t> beginning, uint64_t 
   if (python_is_finalizing()) return 0;
   const WithGil gil;
   try {
-    const py::bytes bytes(reinterpret_cast<const char*>(beginning.data()), beginning.size());
-    const Outcome outcome = call_method(hooks_, memory_needed_, bytes, py::int_(size));
+    const BorrowedView view(beginning);
+    const Outcome outcome = call_method(hooks_, memory_needed_, view.object(), py::int_(size));
     if (outcome.exception == nullptr) {
       return py::reinterpret_steal<py::object>(outcome.value).cast<uint64_t>();
     }

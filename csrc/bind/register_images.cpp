@@ -13,13 +13,14 @@ namespace {
 py::object load_image_bound(const py::bytes& source, bool is_path, py::object hooks,
                             const std::string& color_mode, int height, int width,
                             const std::string& interpolation, bool keep_aspect_ratio,
-                            const std::string& fidelity, int64_t max_pixels, int max_scans) {
+                            const std::string& fidelity, int64_t max_pixels, bool load_truncated) {
   const ImageRequest request = {.color_mode = parse_color_mode(color_mode),
                                 .target = {width, height},
                                 .filter = parse_filter(interpolation),
                                 .keep_aspect_ratio = keep_aspect_ratio,
                                 .fidelity = parse_fidelity(fidelity),
-                                .limits = {.pixels = max_pixels, .scans = max_scans}};
+                                .limits = {.pixels = max_pixels},
+                                .load_truncated = load_truncated};
   const int channels = channels_of(request.color_mode);
   PythonCode foreign(std::move(hooks), py::dtype::of<uint8_t>(),
                      {.size = request.target, .channels = channels});
@@ -55,7 +56,7 @@ void register_images(py::module_& module) {
              py::arg("hooks"), py::kw_only(), py::arg("color_mode"), py::arg("height"),
              py::arg("width"), py::arg("interpolation"), py::arg("keep_aspect_ratio"),
              py::arg("fidelity") = "exact", py::arg("max_pixels") = ImageLimits().pixels,
-             py::arg("max_scans") = ImageLimits().scans);
+             py::arg("load_truncated") = false);
 }
 
 }  // namespace pyloader

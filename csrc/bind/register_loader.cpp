@@ -252,7 +252,7 @@ std::unique_ptr<Loader> make_loader(
     bool samplewise_center, bool samplewise_std, const py::object& mean, const py::object& std,
     const std::string& pinning, const std::string& fidelity,
     const std::shared_ptr<CachePlace>& cache, const py::bytes& cache_base,
-    const std::string& on_error, int64_t max_pixels, int max_scans, uint64_t slot_room,
+    const std::string& on_error, int64_t max_pixels, bool load_truncated, uint64_t slot_room,
     uint64_t image_room, int files_ahead) {
   if (num_threads < 1 || depth < 1) throw py::value_error("num_threads and depth must be > 0");
   if (store_table.ndim() != 1 || store_table.shape(0) != 256 || store_table.itemsize() > 16 ||
@@ -280,7 +280,8 @@ std::unique_ptr<Loader> make_loader(
   spec.filter = parse_filter(interpolation);
   spec.keep_aspect_ratio = keep_aspect_ratio;
   spec.fidelity = parse_fidelity(fidelity);
-  spec.limits = {.pixels = max_pixels, .scans = max_scans};
+  spec.limits = {.pixels = max_pixels};
+  spec.load_truncated = load_truncated;
   spec.target = target_of(dtype);
   spec.augment = {.fill_mode = parse_fill_mode(fill_mode),
                   .cval = cval,
@@ -321,7 +322,7 @@ void register_loader(py::module_& module) {
            py::arg("std") = py::none(), py::arg("pinning") = "off", py::arg("fidelity") = "exact",
            py::arg("cache") = py::none(), py::arg("cache_base") = py::bytes(),
            py::arg("on_error") = "raise", py::arg("max_pixels") = ImageLimits().pixels,
-           py::arg("max_scans") = ImageLimits().scans, py::arg("slot_room") = 0,
+           py::arg("load_truncated") = false, py::arg("slot_room") = 0,
            py::arg("image_room") = 0, py::arg("files_ahead") = ReadAhead::kMaxFiles)
       .def("submit", &Loader::submit, py::arg("indices"), py::arg("transforms") = py::none(),
            py::arg("substitutes") = py::none())

@@ -40,7 +40,8 @@ CacheFormat cache_format(const SampleSpec& spec) {
                            std::to_string(layout.size.width) + "-" + name_of_mode(layout.channels) +
                            "-" + name_of(spec.filter) + "-" +
                            (spec.keep_aspect_ratio ? "crop" : "stretch") + "-" +
-                           name_of(spec.fidelity) + "-v" + std::to_string(kPixelsVersion);
+                           name_of(spec.fidelity) + (spec.load_truncated ? "-truncated" : "") +
+                           "-v" + std::to_string(kPixelsVersion);
   return {.name = name, .bytes = layout.values()};
 }
 

@@ -12,17 +12,22 @@ Status load_image(ByteSource& source, const ImageRequest& request, ForeignCode& 
                   const std::function<uint8_t*(Size)>& allocate, bool& stored) {
   stored = false;
   if (source.window().empty()) return {StatusCode::kBadImage, "the file is empty"};
-  const bool is_jpeg = looks_like_jpeg(source.window());
+  bool is_jpeg = looks_like_jpeg(source.window());
   Size natural;
   OtherImage image;
   if (is_jpeg) {
     JpegDecoder decoder(simd_level());
     decoder.limit(request.limits);
     JpegHeader header;
-    if (Status status = decoder.open(source, header); !status.ok()) return status;
+    Status status = decoder.open(source, header);
+    if (!status.ok()) {
+      if (!may_be_loaded_truncated(status, request.load_truncated)) return status;
+      is_jpeg = false;
+    }
     natural = header.size;
-    if (Status status = read_again(source); !status.ok()) return status;
-  } else {
+    if (Status again = read_again(source); !again.ok()) return again;
+  }
+  if (!is_jpeg) {
     if (Status status = check_other(source, foreign); !status.ok()) return status;
     std::vector<uint8_t> content;
     if (Status status = read_all(source, kMaxOtherFile, content); !status.ok()) return status;
@@ -40,6 +45,7 @@ Status load_image(ByteSource& source, const ImageRequest& request, ForeignCode& 
   spec.keep_aspect_ratio = request.keep_aspect_ratio;
   spec.fidelity = request.fidelity;
   spec.limits = request.limits;
+  spec.load_truncated = request.load_truncated;
   SampleMaker maker(spec, foreign, simd_level());
   uint8_t* destination = allocate(spec.layout.size);
   if (!is_jpeg) return maker.make_from_image(image, nullptr, destination);

@@ -20,6 +20,7 @@ struct ImageRequest {
   bool keep_aspect_ratio = false;
   Fidelity fidelity = Fidelity::kExact;
   ImageLimits limits = {};
+  bool load_truncated = false;  // see SampleSpec
 };
 
 // Decodes encoded content, from its beginning on, into memory that `allocate` gives for the final

@@ -83,6 +83,10 @@ void SampleMaker::choose_steps(const double* transform) {
   augments_ = !transform_.is_identity() || (!foreign_.has_finish() && spec_.augment.standardises());
 }
 
+bool may_be_loaded_truncated(const Status& status, bool load_truncated) {
+  return load_truncated && status.code() == StatusCode::kBadImage;
+}
+
 Status SampleMaker::make(ByteSource& source, const double* transform, uint8_t* destination,
                          WorkerCounters& counters) {
   choose_steps(transform);
@@ -95,7 +99,9 @@ Status SampleMaker::make(ByteSource& source, const double* transform, uint8_t* d
     decoder_.close();
     trim();
     hold_.give_back();
-    return status;
+    if (!may_be_loaded_truncated(status, spec_.load_truncated)) return status;
+    resized_ = {};
+    if (Status again = read_again(source); !again.ok()) return again;
   }
   Status status = make_other(source, destination, counters);
   hold_.give_back();

@@ -29,6 +29,7 @@ struct SampleSpec {
   bool keep_aspect_ratio = false;
   Fidelity fidelity = Fidelity::kExact;
   ImageLimits limits = {};
+  bool load_truncated = false;  // damaged JPEGs go to foreign code, which may load them
   AugmentSpec augment;  // of samples that have a transform, or are standardised
   FloatTarget target = FloatTarget::kUint8;  // the batch's dtype, where floats are stored
 };
@@ -39,6 +40,9 @@ struct ResizedImage {
   const uint8_t* pixels = nullptr;
   bool was_gray = false;  // it came with one channel, which is repeated in all of them
 };
+
+// Whether a JPEG that failed so is left to foreign code, which ignores what is missing in a file.
+bool may_be_loaded_truncated(const Status& status, bool load_truncated);
 
 // One per worker, one thread. All scratch lives here and is reused.
 class SampleMaker {

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from pyloader._augment.custom import user_code
 from pyloader._augment.transforms import apply_row
-from pyloader._native.forks import watch_forks
-from pyloader._native.late_imports import late_import
+from pyloader._native import pillow
 from pyloader._native.settings import LoaderSettings
 
 __all__ = ["SampleHooks"]
@@ -41,13 +40,13 @@ class SampleHooks:
         native_transform: bool = True,
         owner: object = None,
     ) -> None:
-        watch_forks()
         self.has_finish = has_finish
         self.native_transform = native_transform
         self._owner = owner
         self._color_mode = settings.color_mode
-        self._height = settings.height
-        self._width = settings.width
+        self._size = None
+        if settings.height and not settings.pad_to_aspect_ratio:
+            self._size = settings.height, settings.width
         self._interpolation = settings.interpolation
         self._keep_aspect_ratio = settings.keep_aspect_ratio
         self._channels_first = settings.channels_first
@@ -60,71 +59,45 @@ class SampleHooks:
 
     def decode_other(
         self,
-        content: bytes,
+        content: memoryview,
         out: NDArray[Any] | None,
         transform: NDArray[np.float64] | None = None,
     ) -> NDArray[np.uint8] | None:
-        """Decodes an encoded image that is not a JPEG.
+        """Decodes an encoded image by Pillow.
 
         Args:
-            content: The whole file.
+            content: The whole file; valid during the call.
             out: The sample's place in the batch, (H, W, C) or (C, H, W); None where there is none.
             transform: The sample's transform row, (11,); None for none.
 
         Returns:
-            (H, W, C) uint8 at the image's natural size; or None for an image deeper than 8 bits,
-            which is then finished and written to `out` (where given).
+            (H, W, C) uint8, at its natural size or at the final one; or None for an image deeper
+            than 8 bits, which is then finished and written to `out` (where given).
 
         Raises:
             OSError: The content cannot be decoded; the message is the reason.
         """
-        other_formats = late_import("pyloader._native.other_formats")
-        try:
-            image = other_formats.decode(content, self._color_mode, self._max_pixels)
-            if isinstance(image, np.ndarray):
-                return image
-            if out is None:
-                return None
-            resized = image.resize(
-                self._height, self._width, self._interpolation, self._keep_aspect_ratio
-            )
-        except ValueError as error:
-            raise OSError(str(error)) from error
-        if self._channels_first:
-            resized = np.ascontiguousarray(resized.transpose(2, 0, 1))
-        self.finish(resized, out, transform)
+        image = pillow.decode(content, self._color_mode, self._max_pixels)
+        is_deep = image.mode in pillow.DEEP_MODES
+        if is_deep and out is None:
+            return None
+        if (is_deep or self._interpolation == "nearest") and self._size is not None:
+            image = pillow.resize(image, *self._size, self._interpolation, self._keep_aspect_ratio)
+        pixels = pillow.pixels_of(image)
+        if not is_deep:
+            return pixels
+        assert out is not None
+        values = pixels.astype(np.float32)
+        self.finish(values.transpose(2, 0, 1) if self._channels_first else values, out, transform)
         return None
 
-    def check_beginning(self, beginning: bytes) -> None:
-        """Refuses what `decode_other` will refuse, where the content's first bytes tell.
+    def check_beginning(self, beginning: memoryview) -> None:
+        """Raises an OSError where a file's first bytes tell that `decode_other` will refuse it."""
+        pillow.check_beginning(beginning, self._max_pixels)
 
-        Args:
-            beginning: The content's first bytes, as many as there are at hand.
-
-        Raises:
-            OSError: It cannot be decoded; the message is the reason.
-        """
-        try:
-            late_import("pyloader._native.other_formats").check_beginning(
-                beginning, self._max_pixels
-            )
-        except ValueError as error:
-            raise OSError(str(error)) from error
-
-    def memory_needed(self, beginning: bytes, size: int) -> int:
-        """What `decode_other` takes for some content.
-
-        Args:
-            beginning: The content's first bytes, as many as there are at hand.
-            size: All of its bytes.
-
-        Returns:
-            Bytes, at most; 0 where the beginning does not tell.
-        """
-        needed: int = late_import("pyloader._native.other_formats").memory_needed(
-            beginning, size, self._max_pixels
-        )
-        return needed
+    def memory_needed(self, beginning: memoryview, size: int) -> int:
+        """Returns what `decode_other` takes, at most; 0 where the beginning does not tell."""
+        return pillow.memory_needed(beginning, size, self._max_pixels)
 
     def finish(
         self,

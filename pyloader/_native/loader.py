@@ -117,6 +117,7 @@ def make_loader(settings: LoaderSettings, source: Source, owner: object) -> Load
         cache_base=os.fsencode(Path.cwd()),
         on_error=settings.on_error,
         max_pixels=settings.max_pixels,
+        load_truncated=settings.load_truncated,
         **_memory_arguments(settings.memory),
     )
 

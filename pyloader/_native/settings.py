@@ -11,13 +11,11 @@ import numpy as np
 from pyloader import _pyloader
 from pyloader._augment.custom import CustomTransforms
 from pyloader._augment.standardize import Standardization
+from pyloader._native.pillow import Switches
 from pyloader.errors import MemoryLimitError, user_stacklevel
 from pyloader.options import LoaderOptions
 
 __all__ = ["Cache", "LoaderSettings", "MemoryPlan", "apply_options", "automatic_depth"]
-
-MAX_PIXELS = 178_956_970
-"""Where Pillow raises a DecompressionBombError: twice its `MAX_IMAGE_PIXELS`."""
 
 _MiB = 1 << 20
 _WORKER_BYTES = 20 * _MiB  # a thread's stack, window of a file, rows of images that are not large
@@ -76,7 +74,9 @@ class LoaderSettings(NamedTuple):
     on_error: str = "raise"
     memory: MemoryPlan | None = None
     """None: no limit."""
-    max_pixels: int = MAX_PIXELS
+    max_pixels: int = 2**63 - 1
+    load_truncated: bool = False
+    """Whether Pillow, which ignores what is missing in a file, gets damaged JPEGs too."""
 
 
 class Cache:
@@ -130,7 +130,7 @@ def apply_options(
     *,
     rows: int,
     num_threads: int,
-    max_pixels: int,
+    switches: Switches,
     cache: Cache | None,
 ) -> LoaderSettings:
     """Adds the options to what is known about the images.
@@ -140,7 +140,7 @@ def apply_options(
         options: The user's options.
         rows: Rows of a batch.
         num_threads: Threads where the options do not say.
-        max_pixels: Pixels of an image at most, where the options do not say.
+        switches: Pillow's, where the options do not say.
         cache: Where resized images are kept.
 
     Raises:
@@ -169,7 +169,8 @@ def apply_options(
         cache=cache.native if cache else None,
         on_error=options.on_error,
         memory=plan,
-        max_pixels=options.max_pixels or max_pixels,
+        max_pixels=options.max_pixels or switches.max_pixels,
+        load_truncated=switches.load_truncated,
     )
 
 

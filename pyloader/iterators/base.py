@@ -27,8 +27,9 @@ from pyloader._monitor.stats import DeliveryCounter, Stats, make_stats
 from pyloader._native import lifecycle
 from pyloader._native.cores import usable_cores
 from pyloader._native.loader import Source
+from pyloader._native.pillow import Switches
 from pyloader._native.prefetch import Batch, PrefetchQueue, find_failed_sample
-from pyloader._native.settings import MAX_PIXELS, Cache, LoaderSettings, apply_options
+from pyloader._native.settings import Cache, LoaderSettings, apply_options
 from pyloader._order.checkpoint import OrderCheck, cursor_from_state, state_at
 from pyloader._order.cursor import Cursor
 from pyloader._order.keras_order import KerasOrder
@@ -305,7 +306,8 @@ class Iterator(ChangeCounter, EpochLoops, KerasDatasetMixin):
     def _ready_queue(self) -> PrefetchQueue:
         """Returns the queue for the attributes as they are now."""
         self._check_open()
-        key = (self._cursor.batch_size, self._source_key())
+        switches = Switches.read()
+        key = (self._cursor.batch_size, switches, self._source_key())
         queue = self._queue
         if queue is not None and key == self._key:
             return queue
@@ -339,7 +341,7 @@ class Iterator(ChangeCounter, EpochLoops, KerasDatasetMixin):
             self._options,
             rows=shard.largest(self._cursor.batch_size),
             num_threads=usable_cores(),
-            max_pixels=MAX_PIXELS,
+            switches=Switches.read(),
             cache=self._cache,
         )
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pyloader._augment.sampling import ParamSampler
 from pyloader._data.dataset_files import ALLOWED_FORMATS, check_split, find_files, split_files
 from pyloader._data.labels import dataset_targets
+from pyloader._native.pillow import load_pillow
 from pyloader._native.prefetch import Batch
 from pyloader._native.settings import LoaderSettings
 from pyloader._order.checkpoint import digest, digest_paths
@@ -103,6 +104,7 @@ class ImageDataset(Iterator):
                 '`on_error="drop"` shortens batches: `batch_size` should not be None with it. '
                 'Use "replace".'
             )
+        load_pillow()
         self.file_paths = FileList(file_paths)
         self.class_names = class_names
         self._targets = dataset_targets(labels, label_mode, len(class_names or ()))

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from pyloader._data.labels import class_targets
+from pyloader._native.pillow import load_pillow
 from pyloader._native.prefetch import Batch
 from pyloader._order.checkpoint import digest, digest_paths
 from pyloader.iterators.base import ImageSource, Iterator
@@ -119,6 +120,7 @@ class FileIterator(Iterator):
         keep_aspect_ratio: bool,
     ) -> None:
         """Checks and stores how files become images; arguments as Keras' `set_processing_attrs`."""
+        load_pillow()
         self.image_data_generator = image_data_generator
         size = tuple(target_size) if isinstance(target_size, Iterable) else target_size
         self.target_size = check_target_size(size)
