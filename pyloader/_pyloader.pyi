@@ -22,8 +22,8 @@ class SampleHooks(Protocol):
         """Decodes an encoded image that the core does not decode; `content` is valid meanwhile.
 
         Returns (H, W, C) uint8 at its natural size or the final one, C as the loader's color mode
-        wants it; the core resizes, transforms and stores it. Or, for images deeper than 8 bits, writes the
-        finished sample, transformed by `transform`, to `out`, a view of the sample's place in the
+        wants it; the core resizes, transforms and stores it. Or, for images deeper than 8 bits,
+        writes the finished sample, transformed by `transform`, to `out`, a view of the sample's place in the
         batch, and returns None.
         Raises OSError for content that cannot be decoded; anything else it raises reaches the
         caller of `wait`.
@@ -83,6 +83,7 @@ class Loader:
         color_mode: str,  # "grayscale" | "rgb" | "rgba"
         interpolation: str,  # nearest bilinear bicubic box hamming lanczos
         keep_aspect_ratio: bool,
+        pad_to_aspect_ratio: bool,  # no transforms and no `finish` go with it
         channels_first: bool,
         store_table: NDArray[Any],  # (256,): the batch value of every byte, in the batch's dtype
         num_threads: int,

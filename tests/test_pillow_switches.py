@@ -16,12 +16,15 @@ from PIL import Image, ImageFile
 from pyloader import ImageDataGenerator, ImageError, load_img
 
 
+pytestmark = pytest.mark.filterwarnings("ignore:Truncated File Read")
+
+
 def _cut(path: Path, name: str, progressive: bool = False) -> None:
     path.mkdir(parents=True, exist_ok=True)
     for number, part in enumerate((0.4, 0.7, 0.95, 1.0)):
         file = io.BytesIO()
         options = {"progressive": True} if progressive else {}
-        kind = "JPEG" if name == "jpg" else name.upper()
+        kind = {"jpg": "JPEG", "tif": "TIFF"}.get(name, name.upper())
         Image.fromarray(photo(60, 44, number)).save(file, kind, **options)
         content = file.getvalue()
         cut = content[: int(part * len(content))]

@@ -89,8 +89,8 @@ Status verdict_of(PyObject* exception) {
 class BorrowedView {
  public:
   explicit BorrowedView(std::span<const uint8_t> memory)
-      : view_(py::memoryview::from_memory(memory.data(),
-                                          static_cast<py::ssize_t>(memory.size()))) {}
+      : view_(py::memoryview::from_memory(memory.data(), static_cast<py::ssize_t>(memory.size()))) {
+  }
   ~BorrowedView() {
     PyObject* const view = view_.ptr();
     run_python([view] {

@@ -247,10 +247,10 @@ OnError parse_on_error(const std::string& name) {
 std::unique_ptr<Loader> make_loader(
     const py::iterable& paths, py::object hooks, int height, int width,
     const std::string& color_mode, const std::string& interpolation, bool keep_aspect_ratio,
-    bool channels_first, const py::array& store_table, int num_threads, int depth,
-    const py::object& array, const std::string& fill_mode, double cval, int order, double rescale,
-    bool samplewise_center, bool samplewise_std, const py::object& mean, const py::object& std,
-    const std::string& pinning, const std::string& fidelity,
+    bool pad_to_aspect_ratio, bool channels_first, const py::array& store_table, int num_threads,
+    int depth, const py::object& array, const std::string& fill_mode, double cval, int order,
+    double rescale, bool samplewise_center, bool samplewise_std, const py::object& mean,
+    const py::object& std, const std::string& pinning, const std::string& fidelity,
     const std::shared_ptr<CachePlace>& cache, const py::bytes& cache_base,
     const std::string& on_error, int64_t max_pixels, bool load_truncated, uint64_t slot_room,
     uint64_t image_room, int files_ahead) {
@@ -279,6 +279,7 @@ std::unique_ptr<Loader> make_loader(
       dtype.equal(py::dtype::of<float>()));
   spec.filter = parse_filter(interpolation);
   spec.keep_aspect_ratio = keep_aspect_ratio;
+  spec.pad_to_aspect_ratio = pad_to_aspect_ratio;
   spec.fidelity = parse_fidelity(fidelity);
   spec.limits = {.pixels = max_pixels};
   spec.load_truncated = load_truncated;
@@ -314,16 +315,16 @@ void register_loader(py::module_& module) {
   py::class_<Loader>(module, "Loader", py::custom_type_setup(let_collector_in))
       .def(py::init(&make_loader), py::arg("paths"), py::arg("hooks"), py::kw_only(),
            py::arg("height"), py::arg("width"), py::arg("color_mode"), py::arg("interpolation"),
-           py::arg("keep_aspect_ratio"), py::arg("channels_first"), py::arg("store_table"),
-           py::arg("num_threads"), py::arg("depth"), py::arg("array") = py::none(),
-           py::arg("fill_mode") = "nearest", py::arg("cval") = 0.0, py::arg("order") = 1,
-           py::arg("rescale") = 0.0, py::arg("samplewise_center") = false,
+           py::arg("keep_aspect_ratio"), py::arg("pad_to_aspect_ratio"), py::arg("channels_first"),
+           py::arg("store_table"), py::arg("num_threads"), py::arg("depth"),
+           py::arg("array") = py::none(), py::arg("fill_mode") = "nearest", py::arg("cval") = 0.0,
+           py::arg("order") = 1, py::arg("rescale") = 0.0, py::arg("samplewise_center") = false,
            py::arg("samplewise_std") = false, py::arg("mean") = py::none(),
            py::arg("std") = py::none(), py::arg("pinning") = "off", py::arg("fidelity") = "exact",
            py::arg("cache") = py::none(), py::arg("cache_base") = py::bytes(),
            py::arg("on_error") = "raise", py::arg("max_pixels") = ImageLimits().pixels,
-           py::arg("load_truncated") = false, py::arg("slot_room") = 0,
-           py::arg("image_room") = 0, py::arg("files_ahead") = ReadAhead::kMaxFiles)
+           py::arg("load_truncated") = false, py::arg("slot_room") = 0, py::arg("image_room") = 0,
+           py::arg("files_ahead") = ReadAhead::kMaxFiles)
       .def("submit", &Loader::submit, py::arg("indices"), py::arg("transforms") = py::none(),
            py::arg("substitutes") = py::none())
       .def("wait", &Loader::wait, py::arg("ticket"))

@@ -45,4 +45,36 @@ class PixelKeeper final : public RowSink {
   RowSink* next_ = nullptr;
 };
 
+// Where an image of unchanged shape lies in its frame, in pixels.
+struct FittedPlace {
+  int top = 0;
+  int left = 0;
+  Size size;  // no side is less than one pixel
+};
+
+// The largest place in the middle of `frame`, by TensorFlow's float32 arithmetic.
+FittedPlace fitted_place(Size image, Size frame);
+
+// Rows of a smaller image, framed with zeros on their way to another sink.
+class Framer final : public RowSink {
+ public:
+  // Starts an image. Rows have place.size.width pixels of `channels` bytes, the framed ones
+  // frame.width pixels of `framed_channels`: as many, or 4 for gray rows, with an alpha of 255
+  // inside of the place and 0 around it.
+  void begin(Size frame, const FittedPlace& place, int channels, int framed_channels,
+             RowSink& next);
+  void accept(int y, const uint8_t* row) override;
+  void finish();  // after the last row
+
+ private:
+  void pass_zeros(int first, int last);
+
+  Size frame_;
+  FittedPlace place_;
+  int channels_ = 0;
+  int framed_channels_ = 0;
+  RowSink* next_ = nullptr;
+  std::vector<uint8_t> row_;  // zeros beside the place
+};
+
 }  // namespace pyloader

@@ -27,10 +27,11 @@ struct SampleSpec {
   StoreTable table = StoreTable::identity();
   Filter filter = Filter::kNearest;
   bool keep_aspect_ratio = false;
+  bool pad_to_aspect_ratio = false;  // the whole image in a frame of zeros; not with `augment`
   Fidelity fidelity = Fidelity::kExact;
   ImageLimits limits = {};
   bool load_truncated = false;  // damaged JPEGs go to foreign code, which may load them
-  AugmentSpec augment;  // of samples that have a transform, or are standardised
+  AugmentSpec augment;          // of samples that have a transform, or are standardised
   FloatTarget target = FloatTarget::kUint8;  // the batch's dtype, where floats are stored
 };
 
@@ -92,9 +93,10 @@ class SampleMaker {
   void choose_steps(const double* transform);
   bool stores_resized() const;
   Status make_jpeg_fast(const JpegHeader& header, uint8_t* destination, WorkerCounters& counters);
-  ResizeRequest request_for(Size source) const;
+  ResizeRequest request_for(Size source);
   RowSink& begin_sink(bool gray, bool premultiplied, uint8_t* destination, int& row_channels);
   RowSink& begin_resized(bool gray, bool premultiplied, uint8_t* destination, int& row_channels);
+  RowSink& begin_framed(bool gray, bool premultiplied, uint8_t* destination, int& row_channels);
   void begin_rows(RowForm form, bool premultiplied, bool picked, uint8_t* destination);
   Status finish_sample(uint8_t* destination);
   void trim();
@@ -118,6 +120,9 @@ class SampleMaker {
   Augmenter float_augmenter_;    // to float_image_
   Unpremultiplier unpremultiplier_;
   PixelKeeper keeper_;
+  Framer framer_;
+  FittedPlace place_;     // of the present image, with pad_to_aspect_ratio
+  bool framing_ = false;  // its rows go through `framer_`
   bool keeps_ = false;
   std::vector<float> float_image_;
 

@@ -44,9 +44,8 @@ class SampleHooks:
         self.native_transform = native_transform
         self._owner = owner
         self._color_mode = settings.color_mode
-        self._size = None
-        if settings.height and not settings.pad_to_aspect_ratio:
-            self._size = settings.height, settings.width
+        self._size = (settings.height, settings.width) if settings.height else None
+        self._pad_to_aspect_ratio = settings.pad_to_aspect_ratio
         self._interpolation = settings.interpolation
         self._keep_aspect_ratio = settings.keep_aspect_ratio
         self._channels_first = settings.channels_first
@@ -82,7 +81,11 @@ class SampleHooks:
         if is_deep and out is None:
             return None
         if (is_deep or self._interpolation == "nearest") and self._size is not None:
-            image = pillow.resize(image, *self._size, self._interpolation, self._keep_aspect_ratio)
+            if is_deep and self._pad_to_aspect_ratio:
+                image = pillow.resize_and_pad(image, *self._size, self._interpolation)
+            elif not self._pad_to_aspect_ratio:
+                crop = self._keep_aspect_ratio
+                image = pillow.resize(image, *self._size, self._interpolation, crop)
         pixels = pillow.pixels_of(image)
         if not is_deep:
             return pixels

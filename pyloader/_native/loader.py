@@ -98,6 +98,7 @@ def make_loader(settings: LoaderSettings, source: Source, owner: object) -> Load
         color_mode=settings.color_mode,
         interpolation=settings.interpolation,
         keep_aspect_ratio=settings.keep_aspect_ratio,
+        pad_to_aspect_ratio=settings.pad_to_aspect_ratio,
         channels_first=settings.channels_first,
         store_table=_store_table(settings.dtype, factor),
         num_threads=settings.num_threads,

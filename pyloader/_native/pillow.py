@@ -150,7 +150,7 @@ def memory_needed(beginning: memoryview, size: int, max_pixels: int) -> int:
 
 
 def resize(image: Any, height: int, width: int, interpolation: str, keep_aspect_ratio: bool) -> Any:
-    """Resizes as Keras' `load_img` does: a center crop of the target's shape first, if asked for."""
+    """Resizes as Keras' `load_img` does, a center crop of the target's shape if asked for."""
     if image.size == (width, height):
         return image
     resample = getattr(_load_pillow().Resampling, interpolation.upper())
@@ -161,6 +161,18 @@ def resize(image: Any, height: int, width: int, interpolation: str, keep_aspect_
         left, top = (image.width - crop_width) // 2, (image.height - crop_height) // 2
         box = (left, top, left + crop_width, top + crop_height)
     return image.resize((width, height), resample, box=box)
+
+
+def resize_and_pad(image: Any, height: int, width: int, interpolation: str) -> Any:
+    """Fits the whole image into the middle of a frame of zeros, by TensorFlow's arithmetic."""
+    sides = np.float32(image.height), np.float32(image.width)
+    ratio = max(sides[1] / np.float32(width), sides[0] / np.float32(height))
+    fitted = [side / ratio for side in sides]
+    top, left = (max(0, int((a - b) / 2)) for a, b in zip((height, width), fitted, strict=True))
+    image = resize(image, *(max(1, int(side)) for side in fitted), interpolation, False)
+    frame = _load_pillow().new(image.mode, (width, height))
+    frame.paste(image, (left, top))
+    return frame
 
 
 def pixels_of(image: Any) -> NDArray[Any]:
