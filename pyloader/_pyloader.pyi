@@ -23,8 +23,8 @@ class SampleHooks(Protocol):
 
         Returns (H, W, C) uint8 at its natural size or the final one, C as the loader's color mode
         wants it; the core resizes, transforms and stores it. Or, for images deeper than 8 bits,
-        writes the finished sample, transformed by `transform`, to `out`, a view of the sample's place in the
-        batch, and returns None.
+        writes the finished sample, transformed by `transform`, to `out`, a view of the sample's
+        place in the batch, and returns None.
         Raises OSError for content that cannot be decoded; anything else it raises reaches the
         caller of `wait`.
         """

@@ -12,7 +12,6 @@ import heapq
 import io
 import os
 import stat
-import sys
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -24,6 +23,7 @@ from typing import NamedTuple
 from pyloader._data.folders import IMAGE_EXTENSIONS
 from pyloader._native.cores import usable_cores
 from pyloader._native.load_img import load_img
+from pyloader._native.pillow import Switches
 from pyloader.errors import ImageError
 from pyloader.options import check_count
 
@@ -76,10 +76,8 @@ class Finding:
     a variant that is not supported. `"oversized"`: more pixels than the limit, or more than 2 GiB.
     `"mislabelled"`: of another format than its name says; it loads. `"tiny"`: a side of a single
     pixel; it loads. `"duplicate"`: other files have the same content; it loads."""
-    path: str
-    """The file, relative to the folder; undecodable bytes as surrogate escapes."""
-    reason: str
-    """The problem in a few plain words."""
+    path: str  #: The file, relative to the folder; undecodable bytes as surrogate escapes.
+    reason: str  #: The problem in a few plain words
     group: int | None = None
     """The number of the group of equal files that a duplicate belongs to, from 1."""
 
@@ -88,20 +86,14 @@ class Finding:
 class Report:
     """The result of a check."""
 
-    folder: str
-    """The folder, as it was given."""
+    folder: str  #: The folder, as it was given
     findings: tuple[Finding, ...]
     """In the order of `KINDS`, of groups and of paths: the same for any number of threads."""
-    images: int
-    """Number of files with an accepted ending."""
-    checked: int
-    """How many of them were checked."""
-    ignored: int
-    """Number of files with other endings, which were not opened."""
-    skipped_links: int
-    """Number of links to folders that were not entered."""
-    complete: bool
-    """Whether every image was checked."""
+    images: int  #: Number of files with an accepted ending
+    checked: int  #: How many of them were checked
+    ignored: int  #: Number of files with other endings, which were not opened
+    skipped_links: int  #: Number of links to folders that were not entered
+    complete: bool  #: Whether every image was checked
 
     def count(self, kind: str) -> int:
         """Returns the number of findings of one of `KINDS`."""
@@ -329,10 +321,7 @@ class _FileChecker:
 
         Image.preinit()  # the usual formats first, then all
         Image.init()
-        if max_pixels is None:
-            limit = Image.MAX_IMAGE_PIXELS
-            max_pixels = sys.maxsize if limit is None else 2 * limit
-        self._max_pixels = check_count("max_pixels", max_pixels)
+        self._max_pixels = check_count("max_pixels", max_pixels) or Switches.read().max_pixels
         self._large_file = threading.RLock()
 
     def check(self, path: str, with_digest: bool) -> _Verdict:

@@ -22,10 +22,8 @@ class ImageError(OSError):
         cannot load image 'cats/7.jpg': the file is truncated. Remove or replace the file.
     """
 
-    path: str | None
-    """The file that cannot be loaded; None for an image that came as bytes."""
-    reason: str
-    """Why it cannot be loaded."""
+    path: str | None  #: The file that cannot be loaded; None for an image that came as bytes.
+    reason: str  #: Why it cannot be loaded
 
     def __init__(self, path: str | None, reason: str) -> None:
         if path is None:
@@ -50,14 +48,10 @@ class BadImage:
     Unpacks as (path, reason, epoch).
     """
 
-    path: str
-    """Its file."""
-    reason: str
-    """What was found, in a few plain words."""
-    epoch: int
-    """The epoch, counted from 0."""
-    index: int
-    """Its dataset index."""
+    path: str  #: Its file
+    reason: str  #: What was found, in a few plain words
+    epoch: int  #: The epoch, counted from 0
+    index: int  #: Its dataset index
     replaced_by: int | None = None
     """The dataset index of the sample that was delivered in its place, or None."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from pyloader._augment.custom import ChangeCounter, as_global_generator, overridable
+from pyloader._augment.parameters import CHECKS, check_number, zoom_limits
 from pyloader._augment.sampling import Random, ranges_of, sample_one
 from pyloader._augment.standardize import (
     PreprocessingFunction,
@@ -38,7 +39,6 @@ from pyloader.options import (
     ShardSpec,
     Subset,
     TableClassMode,
-    check_choice,
 )
 
 if TYPE_CHECKING:
@@ -111,18 +111,13 @@ class ImageDataGenerator(ChangeCounter):
         UserWarning: A parameter that switches on another one.
     """
 
-    mean: NDArray[Any] | None
-    """Mean for `featurewise_center`; None until fitted."""
+    mean: NDArray[Any] | None  #: Mean for `featurewise_center`; None until fitted.
     std: NDArray[Any] | None
     """Standard deviation for `featurewise_std_normalization`; None until fitted."""
-    zca_whitening_matrix: NDArray[Any] | None
-    """Matrix for `zca_whitening`; None until fitted."""
-    channel_axis: int
-    """Axis of the channels in a batch of rank 4."""
-    row_axis: int
-    """Axis of the rows in a batch of rank 4."""
-    col_axis: int
-    """Axis of the columns in a batch of rank 4."""
+    zca_whitening_matrix: NDArray[Any] | None  #: Matrix for `zca_whitening`; None until fitted.
+    channel_axis: int  #: Axis of the channels in a batch of rank 4
+    row_axis: int  #: Axis of the rows in a batch of rank 4
+    col_axis: int  #: Axis of the columns in a batch of rank 4
 
     def __init__(
         self,
@@ -173,7 +168,7 @@ class ImageDataGenerator(ChangeCounter):
         self.interpolation_order = interpolation_order
         self.data_format = image_data_format() if data_format is None else data_format
         self.channel_axis, self.row_axis, self.col_axis = _batch_axes(self.data_format)
-        _check_number("validation_split", validation_split or 0)
+        check_number("validation_split", validation_split or 0)
         if validation_split and not 0 < validation_split < 1:
             raise ValueError(
                 "`validation_split` must be strictly between 0 and 1. "
@@ -183,13 +178,13 @@ class ImageDataGenerator(ChangeCounter):
         self.mean = None
         self.std = None
         self.zca_whitening_matrix = None
-        self.zoom_range = _zoom_limits(zoom_range)
+        self.zoom_range = zoom_limits(zoom_range)
         self._resolve_normalization()
         self.brightness_range = brightness_range
         self.shift_axes = shift_axes
 
     def __setattr__(self, name: str, value: Any) -> None:
-        check = _CHECKS.get(name)
+        check = CHECKS.get(name)
         if check is not None:
             check(name, value)
         super().__setattr__(name, value)
@@ -226,10 +221,7 @@ class ImageDataGenerator(ChangeCounter):
             sample_weight: A weight for every image; None (default) for none.
             seed: Fixes order and transforms, and makes them Keras'; None (default): drawn from
                 NumPy's global generator.
-            save_to_dir: An existing folder for copies of delivered images, each stretched to the
-                full range of bytes; None (default): none are saved.
-            save_prefix: How the names of saved images begin. Default "".
-            save_format: The ending of their names, and so their format. Default "png".
+            save_to_dir: As for `flow_from_directory`, and so `save_prefix` and `save_format`.
             ignore_class_split: Whether the subsets may have different classes. Default False.
             subset: "validation" for the first part by `validation_split`, "training" for the
                 rest, None (default) for all.
@@ -255,30 +247,16 @@ class ImageDataGenerator(ChangeCounter):
             >>> images.shape, images.dtype, targets
             ((4, 32, 32, 3), dtype('float32'), array([2, 9, 6, 4]))
         """
+        options = LoaderOptions(
+            num_threads=num_threads, prefetch=prefetch, pin_memory=pin_memory, shard=shard,
+            last_batch=last_batch, memory_limit=memory_limit,
+        )  # fmt: skip
         return NumpyArrayIterator(
-            x,
-            y,
-            self,
-            batch_size=batch_size,
-            shuffle=shuffle,
-            sample_weight=sample_weight,
-            seed=seed,
-            data_format=self.data_format,
-            save_to_dir=save_to_dir,
-            save_prefix=save_prefix,
-            save_format=save_format,
-            subset=subset,
-            ignore_class_split=ignore_class_split,
-            dtype=self.dtype,
-            options=LoaderOptions(
-                num_threads=num_threads,
-                prefetch=prefetch,
-                pin_memory=pin_memory,
-                shard=shard,
-                last_batch=last_batch,
-                memory_limit=memory_limit,
-            ),
-        )
+            x, y, self, batch_size=batch_size, shuffle=shuffle, sample_weight=sample_weight,
+            seed=seed, data_format=self.data_format, save_to_dir=save_to_dir,
+            save_prefix=save_prefix, save_format=save_format, subset=subset,
+            ignore_class_split=ignore_class_split, dtype=self.dtype, options=options,
+        )  # fmt: skip
 
     def flow_from_directory(
         self,
@@ -350,40 +328,20 @@ class ImageDataGenerator(ChangeCounter):
                 train = generator.flow_from_directory("data/train", class_mode="binary")
                 images, targets = next(train)  # (32, 256, 256, 3) and (32,), float32
         """
+        options = LoaderOptions(
+            num_threads=num_threads, prefetch=prefetch, fidelity=fidelity, cache=cache,
+            cache_limit=cache_limit, on_error=on_error, pin_memory=pin_memory, shard=shard,
+            last_batch=last_batch, memory_limit=memory_limit, max_pixels=max_pixels,
+            verbose=verbose,
+        )  # fmt: skip
         return DirectoryIterator(
-            directory,
-            self,
-            target_size=target_size,
-            color_mode=color_mode,
-            classes=classes,
-            class_mode=class_mode,
-            batch_size=batch_size,
-            shuffle=shuffle,
-            seed=seed,
-            data_format=self.data_format,
-            save_to_dir=save_to_dir,
-            save_prefix=save_prefix,
-            save_format=save_format,
-            follow_links=follow_links,
-            subset=subset,
-            interpolation=interpolation,
-            keep_aspect_ratio=keep_aspect_ratio,
-            dtype=self.dtype,
-            options=LoaderOptions(
-                num_threads=num_threads,
-                prefetch=prefetch,
-                fidelity=fidelity,
-                cache=cache,
-                cache_limit=cache_limit,
-                on_error=on_error,
-                pin_memory=pin_memory,
-                shard=shard,
-                last_batch=last_batch,
-                memory_limit=memory_limit,
-                max_pixels=max_pixels,
-                verbose=verbose,
-            ),
-        )
+            directory, self, target_size=target_size, color_mode=color_mode, classes=classes,
+            class_mode=class_mode, batch_size=batch_size, shuffle=shuffle, seed=seed,
+            data_format=self.data_format, save_to_dir=save_to_dir, save_prefix=save_prefix,
+            save_format=save_format, follow_links=follow_links, subset=subset,
+            interpolation=interpolation, keep_aspect_ratio=keep_aspect_ratio, dtype=self.dtype,
+            options=options,
+        )  # fmt: skip
 
     def flow_from_dataframe(
         self,
@@ -430,31 +388,17 @@ class ImageDataGenerator(ChangeCounter):
             y_col: The column of labels, or a list of columns for "raw" and "multi_output".
                 Default "class".
             weight_col: The column of sample weights, numbers; None (default) for none.
-            target_size: (height, width) of the images in pixels. Default (256, 256).
-            color_mode: "rgb" (default), "rgba" or "grayscale".
             classes: Classes in label order, others are left out; None (default): all, sorted.
             class_mode: "categorical" (default), "binary", "sparse", "input", "multi_output",
                 "raw" or None.
-            batch_size: Samples of a batch. Default 32.
-            shuffle: Whether each epoch has a new random order. Default True.
-            seed: Fixes order and transforms, and makes them Keras'; None (default): drawn from
-                NumPy's global generator.
-            save_to_dir: An existing folder for copies of delivered images, each stretched to the
-                full range of bytes; None (default): none are saved.
-            save_prefix: How the names of saved images begin. Default "".
-            save_format: The ending of their names, and so their format. Default "png".
             subset: "validation" for the first rows by `validation_split`, "training" for the
                 rest, None (default) for all.
-            interpolation: "nearest" (default), "bilinear", "bicubic", "hamming", "box" or
-                "lanczos".
             validate_filenames: Whether to leave out what is no file or no image by its name.
                 Default True; False saves a look at every file.
             keep_aspect_ratio: Whether to crop the center to the target's shape. Default False.
                 Keras takes it and ignores it.
-            num_threads: How batches are loaded, and so all further options: see
-                `LoaderOptions` for their meaning and defaults.
-            **kwargs: Ignored as in Keras, with a warning for `has_ext`, `sort` and
-                `drop_duplicates`.
+            target_size: As for `flow_from_directory`, and so all other arguments.
+            **kwargs: Ignored as in Keras, with a warning.
 
         Returns:
             The iterator; see `DataFrameIterator` for shapes and dtypes.
@@ -468,64 +412,33 @@ class ImageDataGenerator(ChangeCounter):
         Warns:
             UserWarning: Rows are left out because there is no such image file; `classes` has no
                 meaning for the class mode.
-            DeprecationWarning: An argument that Keras deprecates.
+            DeprecationWarning: An argument that Keras deprecates, such as `has_ext`.
         """
-        if "has_ext" in kwargs:
-            _deprecate(
-                "has_ext is deprecated, filenames in the dataframe have to match the exact "
-                "filenames in disk."
-            )
-        if "sort" in kwargs:
-            _deprecate(
-                "sort is deprecated, batches will be created in thesame order than the filenames "
-                "provided if `shuffle`is set to `False`."
-            )
+        for name in kwargs:
+            if name in _DEPRECATED:
+                _warn_caller(_DEPRECATED[name], DeprecationWarning)
+            else:
+                _warn_caller(f"flow_from_dataframe ignores `{name}`: it has no such argument.")
         if class_mode == "other":  # type: ignore[comparison-overlap]
-            _deprecate('`class_mode="other"` is deprecated, please use `class_mode="raw"`.')
-            class_mode = "raw"
-        if "drop_duplicates" in kwargs:
-            _deprecate(
-                "drop_duplicates is deprecated, you can drop duplicates by using the "
-                "pandas.DataFrame.drop_duplicates method."
+            _warn_caller(
+                '`class_mode="other"` is deprecated, please use `class_mode="raw"`.',
+                DeprecationWarning,
             )
+            class_mode = "raw"
+        options = LoaderOptions(
+            num_threads=num_threads, prefetch=prefetch, fidelity=fidelity, cache=cache,
+            cache_limit=cache_limit, on_error=on_error, pin_memory=pin_memory, shard=shard,
+            last_batch=last_batch, memory_limit=memory_limit, max_pixels=max_pixels,
+            verbose=verbose,
+        )  # fmt: skip
         return DataFrameIterator(
-            dataframe,
-            directory,
-            self,
-            x_col=x_col,
-            y_col=y_col,
-            weight_col=weight_col,
-            target_size=target_size,
-            color_mode=color_mode,
-            classes=classes,
-            class_mode=class_mode,
-            batch_size=batch_size,
-            shuffle=shuffle,
-            seed=seed,
-            data_format=self.data_format,
-            save_to_dir=save_to_dir,
-            save_prefix=save_prefix,
-            save_format=save_format,
-            subset=subset,
-            interpolation=interpolation,
-            keep_aspect_ratio=keep_aspect_ratio,
-            dtype=self.dtype,
-            validate_filenames=validate_filenames,
-            options=LoaderOptions(
-                num_threads=num_threads,
-                prefetch=prefetch,
-                fidelity=fidelity,
-                cache=cache,
-                cache_limit=cache_limit,
-                on_error=on_error,
-                pin_memory=pin_memory,
-                shard=shard,
-                last_batch=last_batch,
-                memory_limit=memory_limit,
-                max_pixels=max_pixels,
-                verbose=verbose,
-            ),
-        )
+            dataframe, directory, self, x_col=x_col, y_col=y_col, weight_col=weight_col,
+            target_size=target_size, color_mode=color_mode, classes=classes, class_mode=class_mode,
+            batch_size=batch_size, shuffle=shuffle, seed=seed, data_format=self.data_format,
+            save_to_dir=save_to_dir, save_prefix=save_prefix, save_format=save_format,
+            subset=subset, interpolation=interpolation, keep_aspect_ratio=keep_aspect_ratio,
+            dtype=self.dtype, validate_filenames=validate_filenames, options=options,
+        )  # fmt: skip
 
     def fit(
         self, x: ArrayLike, augment: bool = False, rounds: int = 1, seed: int | None = None
@@ -678,30 +591,28 @@ class ImageDataGenerator(ChangeCounter):
         center, std = self.featurewise_center, self.featurewise_std_normalization
         if self.zca_whitening and not center:
             self.featurewise_center = True
-            _warn("specifies `zca_whitening`, which overrides setting of `featurewise_center`.")
+            _warn_caller(
+                "This ImageDataGenerator specifies `zca_whitening`, which overrides setting of "
+                "`featurewise_center`."
+            )
         if self.zca_whitening and std:
             self.featurewise_std_normalization = False
-            _warn(
-                "specifies `zca_whitening` which overrides setting "
+            _warn_caller(
+                "This ImageDataGenerator specifies `zca_whitening` which overrides setting "
                 "of`featurewise_std_normalization`."
             )
         if std and not center:
             self.featurewise_center = True
-            _warn(
-                "specifies `featurewise_std_normalization`, "
+            _warn_caller(
+                "This ImageDataGenerator specifies `featurewise_std_normalization`, "
                 "which overrides setting of `featurewise_center`."
             )
         if self.samplewise_std_normalization and not self.samplewise_center:
             self.samplewise_center = True
-            _warn(
-                "specifies `samplewise_std_normalization`, "
+            _warn_caller(
+                "This ImageDataGenerator specifies `samplewise_std_normalization`, "
                 "which overrides setting of `samplewise_center`."
             )
-
-
-def _warn(what: str) -> None:
-    """Warns at the line that constructs the generator."""
-    warnings.warn(f"This ImageDataGenerator {what}", UserWarning, stacklevel=user_stacklevel())
 
 
 def _batch_axes(data_format: str) -> tuple[int, int, int]:
@@ -717,89 +628,16 @@ def _batch_axes(data_format: str) -> tuple[int, int, int]:
     )
 
 
-def _zoom_limits(zoom_range: Any) -> list[float]:
-    """Returns the minimum and the maximum zoom factor."""
-    if isinstance(zoom_range, (float, int)):
-        return [1 - zoom_range, 1 + zoom_range]
-    is_sequence = isinstance(zoom_range, (tuple, list, str, np.ndarray))
-    if (
-        is_sequence
-        and len(zoom_range) == 2
-        and all(isinstance(value, (float, int)) for value in zoom_range)
-    ):
-        return [zoom_range[0], zoom_range[1]]
-    raise (ValueError if is_sequence else TypeError)(
-        f"`zoom_range` should be a float or a tuple or list of two floats. Received: {zoom_range}"
-    )
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) or (
-        isinstance(value, (np.generic, np.ndarray))
-        and value.ndim == 0
-        and value.dtype.kind in "biuf"
-    )
-
-
-def _check_number(name: str, value: Any) -> None:
-    if not _is_number(value):
-        raise TypeError(f"`{name}` should be a number. Received: {value!r}")
-
-
-def _check_shift(name: str, value: Any) -> None:
-    numbers = value if isinstance(value, (tuple, list, np.ndarray)) and np.ndim(value) else [value]
-    if value is not None and not all(map(_is_number, numbers)):
-        raise TypeError(f"`{name}` should be a number or a list of numbers. Received: {value!r}")
-
-
-def _check_brightness(name: str, value: Any) -> None:
-    if value is None:
-        return
-    if not isinstance(value, (tuple, list)) or len(value) != 2 or not all(map(_is_number, value)):
-        raise ValueError(
-            f"`brightness_range should be tuple or list of two floats. Received: {value}"
-        )
-
-
-def _check_rescale(name: str, value: Any) -> None:
-    try:
-        fits = value is None or np.asarray(value).dtype.kind in "biuf"
-    except ValueError:
-        fits = False
-    if not fits:
-        raise TypeError(
-            f"`{name}` should be a number, a list of numbers or None. Received: {value!r}"
-        )
-
-
-def _check_function(name: str, value: Any) -> None:
-    if value is not None and not callable(value):
-        raise TypeError(f"`{name}` should be a function or None. Received: {value!r}")
-
-
-def _check_order(name: str, value: Any) -> None:
-    if not _is_number(value) or value not in range(6):
-        raise ValueError(f"`{name}` should be an integer from 0 to 5. Received: {value!r}")
-
-
-_FILL_MODES = ("nearest", "constant", "reflect", "wrap")
-_SCIPY_FILL_MODES = ("mirror", "grid-constant", "grid-mirror", "grid-wrap")
-
-_CHECKS: dict[str, Callable[[str, Any], object]] = {
-    **dict.fromkeys(
-        ("rotation_range", "shear_range", "channel_shift_range", "cval"), _check_number
-    ),
-    **dict.fromkeys(("width_shift_range", "height_shift_range"), _check_shift),
-    "brightness_range": _check_brightness,
-    "rescale": _check_rescale,
-    "preprocessing_function": _check_function,
-    "interpolation_order": _check_order,
-    "fill_mode": lambda name, value: check_choice(name, value, _FILL_MODES + _SCIPY_FILL_MODES),
-    "shift_axes": lambda name, value: check_choice(name, value, ("keras", "corrected")),
+_DEPRECATED = {
+    "has_ext": "has_ext is deprecated, filenames in the dataframe have to match the exact "
+    "filenames in disk.",
+    "sort": "sort is deprecated, batches will be created in thesame order than the filenames "
+    "provided if `shuffle`is set to `False`.",
+    "drop_duplicates": "drop_duplicates is deprecated, you can drop duplicates by using the "
+    "pandas.DataFrame.drop_duplicates method.",
 }
-"""Checks of the attributes, whenever they are set."""
+"""Keras' words about arguments of `flow_from_dataframe`."""
 
 
-def _deprecate(text: str) -> None:
-    """Warns at the line that calls `flow_from_dataframe`."""
-    warnings.warn(text, DeprecationWarning, stacklevel=3)
+def _warn_caller(text: str, category: type[Warning] = UserWarning) -> None:
+    warnings.warn(text, category, stacklevel=user_stacklevel())

@@ -15,13 +15,12 @@ from PIL import Image, ImageFile
 
 from pyloader import ImageDataGenerator, ImageError, load_img
 
-
-pytestmark = pytest.mark.filterwarnings("ignore:Truncated File Read")
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 
 
 def _cut(path: Path, name: str, progressive: bool = False) -> None:
     path.mkdir(parents=True, exist_ok=True)
-    for number, part in enumerate((0.4, 0.7, 0.95, 1.0)):
+    for number, part in enumerate((0.65, 0.8, 0.95, 1.0)):
         file = io.BytesIO()
         options = {"progressive": True} if progressive else {}
         kind = {"jpg": "JPEG", "tif": "TIFF"}.get(name, name.upper())

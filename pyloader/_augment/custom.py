@@ -15,17 +15,6 @@ from numpy.typing import NDArray
 from pyloader._augment.sampling import BatchParams, ParamSampler
 from pyloader._augment.transforms import ROW_LENGTH, table_of, transform_rows
 
-__all__ = [
-    "ChangeCounter",
-    "CustomSampler",
-    "CustomTransforms",
-    "as_global_generator",
-    "is_overridden",
-    "overridable",
-    "refuse_reentry",
-    "user_code",
-]
-
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 _originals: dict[str, list[Callable[..., Any]]] = {}

@@ -9,16 +9,6 @@ from numpy.typing import NDArray
 
 from pyloader._augment.transforms import COLUMNS, DEFAULTS, table_of, transform_rows
 
-__all__ = [
-    "NO_PARAMS",
-    "BatchParams",
-    "ParamSampler",
-    "Random",
-    "Ranges",
-    "ranges_of",
-    "sample_one",
-]
-
 _FLIPS = slice(COLUMNS.index("flip_horizontal"), COLUMNS.index("flip_vertical") + 1)
 
 
@@ -77,12 +67,7 @@ def ranges_of(generator: Any) -> Ranges:
 
 
 def sample_one(ranges: Ranges, random: Random, height: int, width: int) -> dict[str, Any]:
-    """Samples the transform parameters of one image; `random` moves on.
-
-    Returns:
-        Keras' dictionary: theta and shear in degrees, tx and ty in pixels, zx, zy,
-        flip_horizontal and flip_vertical; channel_shift_intensity and brightness, or None.
-    """
+    """Returns Keras' dictionary of sampled parameters for one image; `random` moves on."""
     theta = random.uniform(-ranges.rotation, ranges.rotation) if ranges.rotation else 0
     from_height = _sample_shift(ranges.height_shift, random, height)
     from_width = _sample_shift(ranges.width_shift, random, width)
@@ -134,8 +119,7 @@ class BatchParams(NamedTuple):
     numbers: NDArray[np.int64] | None
     """The random part of each saved file's name, (k,); None where nothing is saved."""
 
-    kept: Any = None
-    """What must stay alive until the batch is delivered."""
+    kept: Any = None  #: What must stay alive until the batch is delivered
 
     def take(self, part: slice | NDArray[np.int64]) -> BatchParams:
         """Returns the parameters of some of the images."""
@@ -162,17 +146,9 @@ class ParamSampler:
 
     Where every range is a number, one call of `uniform` samples a batch: the generator fills its
     result in the order of the images, which is the order in which Keras asks for the numbers.
-
-    Args:
-        ranges: The ranges to sample from; None samples no transform parameters at all, as Keras
-            does without an ImageDataGenerator.
-        height: Height of the images in pixels.
-        width: Width of the images in pixels.
-        number_limit: Upper limit of the random number in the name of a saved file; 0: none.
     """
 
-    used: bool
-    """False if no image can change and no file is saved: sampling can be skipped."""
+    used: bool  #: False if no image can change and no file is saved: sampling can be skipped
 
     def __init__(
         self, ranges: Ranges | None, height: int = 1, width: int = 1, number_limit: int = 0
@@ -219,10 +195,8 @@ class _UniformPlan(NamedTuple):
     columns: list[int]
     low: NDArray[np.float64]
     high: NDArray[np.float64]
-    scale: NDArray[np.float64]
-    """What every column is multiplied with afterwards, (len(COLUMNS),)."""
-    flips: NDArray[np.bool_]
-    """Whether there are horizontal and vertical flips, (2,)."""
+    scale: NDArray[np.float64]  #: What every column is multiplied with afterwards, (len(COLUMNS),)
+    flips: NDArray[np.bool_]  #: Whether there are horizontal and vertical flips, (2,)
 
 
 def _plan_uniform(ranges: Ranges, height: int, width: int) -> _UniformPlan | None:

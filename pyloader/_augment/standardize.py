@@ -9,15 +9,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = [
-    "PreprocessingFunction",
-    "Standardization",
-    "Statistics",
-    "fit_statistics",
-    "standardization_of",
-    "unfitted_statistics",
-]
-
 PreprocessingFunction = Callable[[NDArray[np.float32]], Any]
 """The user's function: one image of rank 3, float32, in; an array of the same shape out."""
 
@@ -27,14 +18,8 @@ _EPSILON = 1e-6
 class Standardization:
     """The steps that an ImageDataGenerator asks for, frozen; equal where the steps are the same.
 
-    Args:
-        function: The user's preprocessing_function; None for none.
-        rescale: Factor for every value, or factors along the last axis; None or 0 for none.
-        samplewise_center: Whether to subtract the image's mean, over all its values.
-        samplewise_std: Whether to divide by the image's standard deviation.
-        mean: What to subtract, as fitted; None for nothing.
-        std: The fitted deviation to divide by; None for none.
-        whitening: The fitted matrix of ZCA whitening; None for none.
+    `function` is the preprocessing_function, `mean`, `std` and `whitening` are fitted statistics;
+    None for none.
     """
 
     def __init__(
@@ -83,11 +68,7 @@ class Standardization:
         )
 
     def apply(self, image: Any) -> Any:
-        """Standardizes one image, or a batch of them, in place where NumPy can.
-
-        Raises:
-            TypeError: A step's result does not fit the dtype, such as a factor for bytes.
-        """
+        """Standardizes one image, or a batch of them, in place where NumPy can."""
         return self.normalize(self.function(image) if self.function else image)
 
     def normalize(self, image: Any) -> Any:
@@ -139,12 +120,9 @@ def unfitted_statistics(generator: Any) -> list[str]:
 class Statistics(NamedTuple):
     """What `fit_statistics` found; None for what was not asked for."""
 
-    mean: NDArray[Any] | None
-    """(1, 1, C), or (C, 1, 1) for channels first."""
-    std: NDArray[Any] | None
-    """Like `mean`."""
-    whitening: NDArray[Any] | None
-    """(H * W * C, H * W * C)."""
+    mean: NDArray[Any] | None  #: (1, 1, C), or (C, 1, 1) for channels first
+    std: NDArray[Any] | None  #: Like `mean`
+    whitening: NDArray[Any] | None  #: (H * W * C, H * W * C)
 
 
 def fit_statistics(
@@ -156,19 +134,7 @@ def fit_statistics(
     whitening: bool,
     zca_epsilon: float,
 ) -> Statistics:
-    """Computes the statistics of sample images, each after the images were freed of the one before.
-
-    Args:
-        images: The samples, rank 4; changed in place.
-        channel_axis: The axis of the channels, 1 or 3.
-        center: Whether to find the mean of every channel.
-        std: Whether to find the standard deviation of every channel.
-        whitening: Whether to find the matrix of ZCA whitening.
-        zca_epsilon: Added to the singular values.
-
-    Returns:
-        The statistics.
-    """
+    """Computes the statistics of images in place, each after the one before was applied."""
     axes = tuple(axis for axis in range(4) if axis != channel_axis)
     shape = [1, 1, 1]
     shape[channel_axis - 1] = images.shape[channel_axis]

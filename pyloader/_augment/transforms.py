@@ -21,18 +21,6 @@ from numpy.typing import NDArray
 
 from pyloader import _pyloader
 
-__all__ = [
-    "COLUMNS",
-    "DEFAULTS",
-    "NATIVE_FILL_MODES",
-    "ROW_LENGTH",
-    "apply_row",
-    "check_brightness_channels",
-    "is_native",
-    "table_of",
-    "transform_rows",
-]
-
 COLUMNS = (
     "theta",
     "tx",
@@ -58,14 +46,7 @@ ROW_LENGTH = 11
 
 
 def table_of(parameters: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
-    """Collects Keras' dictionaries into a table.
-
-    Args:
-        parameters: One dictionary for each image; what is missing or None changes nothing.
-
-    Returns:
-        (len(parameters), len(COLUMNS)) float64.
-    """
+    """Returns Keras' dictionaries as (images, len(COLUMNS)); a missing entry changes nothing."""
     table = np.empty((len(parameters), len(COLUMNS)))
     table[:] = DEFAULTS
     for row, given in zip(table, parameters, strict=True):
@@ -82,14 +63,6 @@ def transform_rows(table: NDArray[np.float64], height: int, width: int) -> NDArr
     The matrices are products of the same factors in the same order as Keras', by the same routine
     of NumPy's BLAS, so that they have the same bits. A factor that Keras leaves out for an image
     is the identity here, and multiplying with that changes no bit.
-
-    Args:
-        table: The parameters, (k, len(COLUMNS)).
-        height: Height of the images in pixels.
-        width: Width of the images in pixels.
-
-    Returns:
-        (k, 11) float64.
     """
     rows = np.zeros((len(table), ROW_LENGTH))
     rows[:, 7] = table[:, 8]
@@ -169,27 +142,11 @@ def apply_row(
     order: int,
     intensity: Any = None,
 ) -> NDArray[Any]:
-    """Transforms one image.
+    """Transforms one image by its row; returns the image itself where nothing changes.
 
-    Args:
-        image: (H, W, C), or (C, H, W) for `channels_first`; any dtype, not changed.
-        row: The transform row.
-        channels_first: Where the channels are.
-        fill_mode: What lies beyond the edge: a mode of `scipy.ndimage`.
-        cval: The value beyond the edge for `fill_mode="constant"`.
-        order: Order of the spline that the warp interpolates with, 0 to 5.
-        intensity: What the row adds, as it was given: NumPy adds an int to integers in their own
-            dtype. None (default): the row's float. Without effect on float32 images.
-
-    Returns:
-        The image: the same object where the row changes nothing, else a new array, float32 for
-        float32 images. Other dtypes, orders above 1 and fill modes that the core does not know
-        take SciPy.
-
-    Raises:
-        ValueError: The brightness is to change and there are not 1, 3 or 4 channels.
-        OverflowError: The intensity is an int that the image's dtype does not hold.
-        ImportError: SciPy is needed and not installed.
+    Other dtypes than float32, orders above 1 and fill modes that the core does not know take SciPy.
+    `intensity` is what the row adds, as it was given: NumPy adds an int to integers in their own
+    dtype. None: the row's float.
     """
     if not (row[0] or row[8] or row[9] or row[7] == row[7] or row[10] == row[10]):
         return image
@@ -220,13 +177,6 @@ def apply_row(
 
 
 def check_brightness_channels(channels: int) -> None:
-    """Refuses the images whose brightness Keras cannot change.
-
-    Args:
-        channels: The number of channels.
-
-    Raises:
-        ValueError: There are not 1, 3 or 4 of them.
-    """
+    """Raises Keras' ValueError for images whose brightness it cannot change."""
     if channels not in {1, 3, 4}:
         raise ValueError(f"Unsupported channel number: {channels}")

@@ -14,8 +14,6 @@ import numpy as np
 
 from pyloader._data.folders import list_images
 
-__all__ = ["ALLOWED_FORMATS", "check_split", "find_files", "split_files"]
-
 ALLOWED_FORMATS = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
 """Endings of accepted file names, in any case; here with the dot."""
 
@@ -30,27 +28,7 @@ def find_files(
     follow_links: bool,
     verbose: bool,
 ) -> tuple[list[str], Any, Sequence[str] | None]:
-    """Lists the image files below a folder and their labels; prints how many there are.
-
-    Args:
-        directory: The folder.
-        labels: "inferred" for one class per subfolder (hidden ones do not count); a list of
-            labels for the files in order, whatever folders they are in; None for no labels.
-        class_names: The subfolders in label order; None: all of them, sorted.
-        shuffle: Whether to shuffle files and labels, once. A list of labels is shuffled in place.
-        seed: For the shuffling.
-        follow_links: Whether to enter links to folders.
-        verbose: Whether to print.
-
-    Returns:
-        Paths, joined with `directory`; labels in the same order: (n,) int32 if inferred, else
-        what was given; and class names, None without labels.
-
-    Raises:
-        FileNotFoundError: There is no such directory, and labels are inferred.
-        ValueError: `class_names` or the number of labels does not fit.
-        TypeError: Labels that are to be shuffled cannot be assigned to.
-    """
+    """Lists the image files below a folder and their labels; prints how many there are."""
     folders = _class_folders(directory, labels, class_names)
     paths: list[str] = []
     counts = []
@@ -86,17 +64,7 @@ def find_files(
 def check_split(
     validation_split: float | None, subset: str | None, shuffle: bool, seed: int | None
 ) -> None:
-    """Checks the arguments that split a dataset.
-
-    Args:
-        validation_split: The part of the files kept for validation, None for no split.
-        subset: "training", "validation", "both" or None.
-        shuffle: Whether files are shuffled.
-        seed: For the shuffling.
-
-    Raises:
-        ValueError: They are wrong or do not go together.
-    """
+    """Raises Keras' ValueError for arguments that do not go together."""
     if validation_split and not 0 < validation_split < 1:
         raise ValueError(
             f"`validation_split` must be between 0 and 1, received: {validation_split}"
@@ -118,17 +86,7 @@ def check_split(
 def split_files(
     paths: list[str], labels: Any, validation_split: float | None, subset: str | None
 ) -> tuple[list[str], Any]:
-    """The part of files and labels that a subset stands for; prints its size.
-
-    Args:
-        paths: All files.
-        labels: Their labels, or None.
-        validation_split: The part kept for validation, the last files; None for no split.
-        subset: "training" or "validation"; not looked at without a split.
-
-    Returns:
-        Files and labels of the subset.
-    """
+    """The part of files and labels that a subset stands for; prints its size."""
     if not validation_split:
         return paths, labels
     count = int(validation_split * len(paths))

@@ -17,14 +17,6 @@ from numpy.typing import NDArray
 
 from pyloader.errors import user_stacklevel
 
-__all__ = [
-    "IMAGE_EXTENSIONS",
-    "ClassFolders",
-    "find_class_names",
-    "list_images",
-    "scan_class_folders",
-]
-
 IMAGE_EXTENSIONS = ("png", "jpg", "jpeg", "bmp", "ppm", "tif", "tiff")
 """Endings of accepted file names, in any case. As in Keras without a dot: `notajpg` is accepted."""
 
@@ -37,31 +29,17 @@ _TIFF_WARNING = (
 class ClassFolders:
     """What a scan of class folders found."""
 
-    class_indices: dict[str, int]
-    """Class name to label."""
+    class_indices: dict[str, int]  #: Class name to label
 
-    num_classes: int
-    """Number of class folders asked for; repeated names count."""
+    num_classes: int  #: Number of class folders asked for; repeated names count.
 
-    filenames: list[str]
-    """Files relative to the scanned directory, class after class."""
+    filenames: list[str]  #: Files relative to the scanned directory, class after class
 
-    classes: NDArray[np.int32]
-    """The label of each file, (len(filenames),)."""
+    classes: NDArray[np.int32]  #: The label of each file, (len(filenames),)
 
 
 def find_class_names(directory: str | os.PathLike[str]) -> list[str]:
-    """Names of the subdirectories, sorted by code point; hidden ones and links count, as in Keras.
-
-    Args:
-        directory: The folder with the class folders.
-
-    Returns:
-        The names, relative to `directory`.
-
-    Raises:
-        FileNotFoundError: There is no such directory.
-    """
+    """Returns the subdirectories sorted by code point, hidden ones and links too, as in Keras."""
     names = sorted(os.listdir(directory))
     return [name for name in names if os.path.isdir(os.path.join(directory, name))]
 
@@ -78,23 +56,6 @@ def scan_class_folders(
 
     Folders come in the order of their path strings, files of one folder in the order of their
     names. A class folder that does not exist has no files; that is no error.
-
-    Args:
-        directory: The folder with the class folders.
-        classes: Class folders in label order; None or empty: all subdirectories, sorted.
-        split: Which part of every class's list to keep, as fractions (start, stop); None keeps all.
-        follow_links: Whether to enter symbolic links to directories below the class folders.
-        extensions: Accepted endings of file names, lower case.
-
-    Returns:
-        The files and their labels.
-
-    Raises:
-        FileNotFoundError: `classes` is not given and there is no such directory.
-        KeyError: A class given as a path ('a/b'), whose last component is not itself a class.
-
-    Warns:
-        UserWarning: For each file that ends in `.tiff`.
     """
     names = list(classes) if classes else find_class_names(directory)
     class_indices = {name: index for index, name in enumerate(names)}
@@ -119,20 +80,7 @@ def scan_class_folders(
 
 
 def list_images(folder: str, follow_links: bool, extensions: Sequence[str]) -> list[str]:
-    """Lists the accepted files anywhere below a folder.
-
-    Args:
-        folder: The folder; one that does not exist has no files.
-        follow_links: Whether to enter symbolic links to directories.
-        extensions: Accepted endings of file names, lower case.
-
-    Returns:
-        Paths relative to the folder: folders in the order of their path strings, files of one
-        folder in the order of their names.
-
-    Warns:
-        UserWarning: For each file that ends in `.tiff`.
-    """
+    """Returns the accepted files below a folder, relative to it, in Keras' order."""
     endings = tuple(extensions)
     prefix = len(folder.rstrip(os.sep)) + 1
     walk: list[tuple[str, Any, list[str]]] = sorted(

@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-__all__ = ["class_targets", "dataset_targets", "weighted"]
-
 _INT32 = np.iinfo(np.int32)
 _INT64 = np.iinfo(np.int64)
 
@@ -21,20 +19,10 @@ def class_targets(
     num_columns: int,
     dtype: DTypeLike,
 ) -> NDArray[Any] | None:
-    """Makes the targets of one batch.
+    """Returns the targets of one batch in `dtype`; None for class_mode None.
 
-    Args:
-        class_mode: "categorical", "binary", "sparse", "input" or None.
-        images: The batch's images, (k, ...).
-        labels: Class indices of its samples, (k,); for "categorical" an entry may be a list of
-            them.
-        num_columns: Columns of a one-hot row: the number of distinct class names.
-        dtype: The dtype of the targets; Keras uses the images' dtype.
-
-    Returns:
-        "categorical": (k, num_columns), 1 at the class or classes; "binary" and "sparse": (k,)
-        class indices, all in `dtype`; "input": a copy of `images`; None: None, there are no
-        targets.
+    "categorical": (k, num_columns), 1 at the class or classes; "binary" and "sparse": (k,) class
+    indices; "input": a copy of the images.
     """
     if class_mode == "input":
         return images.copy()
@@ -52,22 +40,11 @@ def class_targets(
 
 
 def dataset_targets(labels: Any, label_mode: str | None, num_classes: int) -> NDArray[Any] | None:
-    """Makes the targets of all samples of a dataset, as Keras makes tensors of a list of labels.
+    """Returns the targets of all samples, as Keras makes tensors of a list of labels.
 
-    Args:
-        labels: Class indices as an array, or a list of labels of one kind; None for none.
-        label_mode: "int", "categorical", "binary" or None.
-        num_classes: Columns of a one-hot row.
-
-    Returns:
-        "int": (n,) int32, int64 where one does not fit, or what other labels than integers are:
-        float32 (float64 for NumPy's), bool, and objects that are bytes for text; "binary": (n, 1)
-        float32; "categorical": (n, num_classes) float32, a row of zeros for a label that is no
-        class index; None: None, as without labels.
-
-    Raises:
-        TypeError: Labels of a kind that the mode does not take.
-        ValueError: A number that is too large, or bools and numbers in one list.
+    "int": (n,) in int32, int64 where one does not fit, or what other labels are: float32, bool,
+    objects that are bytes for text. "binary": (n, 1) float32. "categorical": (n, num_classes)
+    float32, a row of zeros for a label that is no class index.
     """
     if labels is None or label_mode is None:
         return None
@@ -129,15 +106,7 @@ def _kind_of(label: Any) -> str:
 
 
 def weighted(batch: Any, samples: int) -> Any:
-    """Gives a batch sample weights that are 0 for the rows behind its samples.
-
-    Args:
-        batch: Inputs; or (inputs, targets), or with weights as third.
-        samples: How many of its rows are samples.
-
-    Returns:
-        (inputs, targets, weights); inputs alone as they are, which have no weights.
-    """
+    """Returns a batch with sample weights that are 0 for the rows behind its samples."""
     if not isinstance(batch, tuple):
         return batch
     if len(batch) == 3:

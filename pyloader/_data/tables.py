@@ -13,8 +13,6 @@ from pyloader.errors import user_stacklevel
 if TYPE_CHECKING:
     from pandas import DataFrame, Series  # type: ignore[import-untyped]
 
-__all__ = ["check_table", "keep_known_classes", "keep_valid_files", "label_indices"]
-
 
 def check_table(
     table: DataFrame,
@@ -24,24 +22,7 @@ def check_table(
     weight_col: str | None,
     classes: list[str] | None,
 ) -> None:
-    """Checks the columns that a class mode needs.
-
-    Args:
-        table: The table.
-        class_mode: A valid class mode.
-        x_col: The column of file names.
-        y_col: The column or columns of labels.
-        weight_col: The column of weights, or None.
-        classes: The classes that the user gave, or None.
-
-    Raises:
-        TypeError: A column has values of the wrong type, or `y_col` must be a list.
-        ValueError: "binary" without exactly two classes.
-        KeyError: There is no such column.
-
-    Warns:
-        UserWarning: `classes` has no meaning for the class mode.
-    """
+    """Raises Keras' errors for columns that do not fit the class mode."""
     mode = f'If class_mode="{class_mode}"'
     if class_mode == "multi_output" and not isinstance(y_col, list):
         raise TypeError(f"{mode}, y_col must be a list. Received {type(y_col).__name__}.")
@@ -82,20 +63,7 @@ def _check_two_classes(column: Series, mode: str, classes: list[str] | None) -> 
 def keep_valid_files(
     table: DataFrame, x_col: str, directory: str | os.PathLike[str], extensions: tuple[str, ...]
 ) -> DataFrame:
-    """Leaves out rows whose file does not exist or does not end like an image.
-
-    Args:
-        table: The table.
-        x_col: The column of file names.
-        directory: What the names are relative to.
-        extensions: Accepted endings of file names, lower case.
-
-    Returns:
-        The rows that remain.
-
-    Warns:
-        UserWarning: Rows are left out; says how many.
-    """
+    """Returns the rows whose file exists and ends like an image; warns of the others."""
     paths = (os.path.join(directory, name) for name in table[x_col])  # noqa: PTH118
     valid = [path.lower().endswith(extensions) and os.path.isfile(path) for path in paths]  # noqa: PTH113
     invalid = len(valid) - sum(valid)
@@ -112,17 +80,7 @@ def keep_valid_files(
 def keep_known_classes(
     table: DataFrame, y_col: Any, classes: list[str] | None
 ) -> tuple[DataFrame, list[Any]]:
-    """Leaves out labels that are no class, and rows without labels.
-
-    Args:
-        table: The table.
-        y_col: The column of labels: strings, or lists or tuples of them.
-        classes: The classes; None: every label is one.
-
-    Returns:
-        The rows that remain, and the classes in label order: as given, without repetitions, or
-        sorted.
-    """
+    """Returns the rows with labels that are classes, and the classes in label order."""
     if classes:
         names = list(dict.fromkeys(classes))
         table = table.copy()
@@ -145,15 +103,7 @@ def _known(labels: Any, names: list[str], y_col: Any) -> Any:
 
 
 def label_indices(column: Series, class_indices: dict[Any, int]) -> list[Any]:
-    """The label of every row, or the list of its labels.
-
-    Args:
-        column: Class names, or lists or tuples of them.
-        class_indices: Class name to label.
-
-    Returns:
-        An int for each row, or a list of ints.
-    """
+    """Returns the label of every row, or the list of its labels."""
     return [
         [class_indices[name] for name in names]
         if isinstance(names, (list, tuple))

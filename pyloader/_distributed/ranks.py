@@ -17,8 +17,6 @@ from typing import Any
 
 from pyloader.errors import user_stacklevel
 
-__all__ = ["RankInfo", "detect_rank"]
-
 RankInfo = tuple[int, int, str]
 """Index of this process's part of the data, number of parts, and where they were found."""
 

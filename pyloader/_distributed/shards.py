@@ -11,8 +11,6 @@ from pyloader._distributed.ranks import detect_rank
 from pyloader.errors import user_stacklevel
 from pyloader.options import ShardSpec
 
-__all__ = ["ALONE", "Shard", "find_shard", "warn_unseeded_shuffle"]
-
 
 class Shard(NamedTuple):
     """One process's part of every batch. All parts of a batch in order are the batch.

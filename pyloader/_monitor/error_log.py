@@ -9,8 +9,6 @@ from dataclasses import replace
 
 from pyloader.errors import BadImage, user_stacklevel
 
-__all__ = ["ErrorLog"]
-
 _MAX_KEPT = 100_000
 """Bad images that are remembered; older ones are forgotten."""
 
@@ -18,11 +16,7 @@ _ACTIONS = {"drop": "left their batches", "replace": "were replaced by others"}
 
 
 class ErrorLog:
-    """Which images of an iterator were bad in which epoch.
-
-    Args:
-        on_error: "raise", "drop" or "replace".
-    """
+    """Which images of an iterator were bad in which epoch."""
 
     def __init__(self, on_error: str) -> None:
         self._on_error = on_error
@@ -56,16 +50,6 @@ class ErrorLog:
         A new epoch begins with position 0 where batches come in order. Where they are asked for by
         position, it begins when all were delivered, or with `end_epoch`: Keras looks at the first
         ones before an epoch.
-
-        Args:
-            bad: Its bad images, with any epoch.
-            position: Its position in the epoch.
-            in_order: Whether it was simply the next one.
-            batches: Batches of an epoch.
-            samples: Its samples.
-
-        Warns:
-            UserWarning: The epoch is over, and images were dropped from it or replaced.
         """
         over = len(self._delivered) >= batches
         if over or (self._in_order and in_order and position == 0):

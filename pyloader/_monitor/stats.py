@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-__all__ = ["DeliveryCounter", "Stats", "make_stats"]
-
 _MAX_CONSUMER_WAIT = 0.05  # fraction of its time; a consumer that waits less is the bottleneck
 _MIN_OWN_WORK = 0.3  # fraction of the workers' time from which one stage is the bottleneck
 _MIN_MAIN_WORK = 0.5  # the same for reading, which also takes long where threads share cores
@@ -24,82 +22,45 @@ class Stats:
     iterator whose settings change starts a new loader, and with it new counters.
     """
 
-    samples: int
-    """Images delivered."""
-    batches: int
-    """Batches delivered."""
-    prepared: int
-    """Images that workers have finished, delivered or not."""
-    errors: int
-    """Images that could not be loaded."""
-    seconds: float
-    """Wall time from the first request to the last delivery."""
-    bytes_read: int
-    """Bytes of image files read."""
-    jpegs_own: int
-    """JPEGs decoded by pyloader's own entropy decoder."""
-    jpegs_libjpeg: int
-    """JPEGs decoded by libjpeg: progressive, unusual or damaged ones."""
-    read_seconds: float
-    """Workers reading files, or waiting for a file that is being read ahead."""
-    files_ahead: int
-    """Files read ahead of the workers; 0 while reads are fast."""
-    files_ahead_waits: int
-    """Of these, files that a worker had to wait for."""
-    reading_threads: int
-    """Threads that read ahead, active or sleeping."""
-    decode_seconds: float
-    """Workers decoding JPEGs."""
-    resize_seconds: float
-    """Workers resizing, converting colors and storing."""
-    other_seconds: float
-    """Workers decoding other formats."""
-    hook_seconds: float
-    """Workers in the preprocessing_function."""
-    cache_seconds: float
-    """Workers searching the cache, and copying from it and to it."""
-    idle_seconds: float
-    """Workers idle: the consumer is slower than the loader."""
-    cpu_seconds: float
-    """Processor time of the workers, without the threads that read ahead."""
-    wait_seconds: float
-    """Consumers waiting for a batch: the loader is slower than the consumer."""
-    num_threads: int
-    """Threads of the pool."""
-    cores: int
-    """Processor cores that this process may use."""
-    depth: int
-    """Batches prefetched, at most."""
-    slots: int
-    """Batch buffers allocated."""
-    slots_leased: int
-    """Batch buffers behind arrays that the program still holds."""
-    slot_bytes: int
-    """Bytes of all batch buffers."""
-    memory_limit: int
-    """Bytes that the loader may hold; 0 for no limit."""
-    slot_limit: int
-    """Of these, bytes for all batch buffers."""
-    image_limit: int
-    """Of these, bytes for decoding large images."""
-    slots_registered: int
-    """Batch buffers page-locked by the CUDA runtime."""
-    slots_locked: int
-    """Batch buffers page-locked by the operating system."""
-    pin_memory: bool | None
-    """The option, as given; `pinning` is the result."""
-    cache_hits: int
-    """Images found in the cache."""
-    cache_misses: int
-    """Images not found in it."""
+    samples: int  #: Images delivered
+    batches: int  #: Batches delivered
+    prepared: int  #: Images that workers have finished, delivered or not
+    errors: int  #: Images that could not be loaded
+    seconds: float  #: Wall time from the first request to the last delivery
+    bytes_read: int  #: Bytes of image files read
+    jpegs_own: int  #: JPEGs decoded by pyloader's own entropy decoder
+    jpegs_libjpeg: int  #: JPEGs decoded by libjpeg: progressive, unusual or damaged ones
+    read_seconds: float  #: Workers reading files, or waiting for a file that is being read ahead
+    files_ahead: int  #: Files read ahead of the workers; 0 while reads are fast.
+    files_ahead_waits: int  #: Of these, files that a worker had to wait for
+    reading_threads: int  #: Threads that read ahead, active or sleeping
+    decode_seconds: float  #: Workers decoding JPEGs
+    resize_seconds: float  #: Workers resizing, converting colors and storing
+    other_seconds: float  #: Workers decoding other formats
+    hook_seconds: float  #: Workers in the preprocessing_function
+    cache_seconds: float  #: Workers searching the cache, and copying from it and to it
+    idle_seconds: float  #: Workers idle: the consumer is slower than the loader
+    cpu_seconds: float  #: Processor time of the workers, without the threads that read ahead
+    wait_seconds: float  #: Consumers waiting for a batch: the loader is slower than the consumer
+    num_threads: int  #: Threads of the pool
+    cores: int  #: Processor cores that this process may use
+    depth: int  #: Batches prefetched, at most
+    slots: int  #: Batch buffers allocated
+    slots_leased: int  #: Batch buffers behind arrays that the program still holds
+    slot_bytes: int  #: Bytes of all batch buffers
+    memory_limit: int  #: Bytes that the loader may hold; 0 for no limit.
+    slot_limit: int  #: Of these, bytes for all batch buffers
+    image_limit: int  #: Of these, bytes for decoding large images
+    slots_registered: int  #: Batch buffers page-locked by the CUDA runtime
+    slots_locked: int  #: Batch buffers page-locked by the operating system
+    pin_memory: bool | None  #: The option, as given; `pinning` is the result.
+    cache_hits: int  #: Images found in the cache
+    cache_misses: int  #: Images not found in it
     cache_bytes: int
     """Bytes of the images in it, including those of other processes where it is a folder."""
-    cache: str
-    """Its place, and whether it is full or has a problem; "" without a cache."""
-    batch_p50: float
-    """Seconds from a request to its batch: median of the last 1,000."""
-    batch_p99: float
-    """The same: 99th percentile."""
+    cache: str  #: Its place, and whether it is full or has a problem; "" without a cache.
+    batch_p50: float  #: Seconds from a request to its batch: median of the last 1,000
+    batch_p99: float  #: The same: 99th percentile
 
     @property
     def images_per_second(self) -> float:
@@ -235,12 +196,9 @@ class Stats:
 class DeliveryCounter:
     """Counts the deliveries of one native loader."""
 
-    samples: int
-    """Images delivered."""
-    batches: int
-    """Batches delivered."""
-    batch_seconds: deque[float]
-    """Seconds from request to batch, of the last 1,000."""
+    samples: int  #: Images delivered
+    batches: int  #: Batches delivered
+    batch_seconds: deque[float]  #: Seconds from request to batch, of the last 1,000
 
     def __init__(self) -> None:
         self.batch_seconds = deque(maxlen=1000)

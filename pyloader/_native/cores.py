@@ -7,18 +7,12 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["cgroup_cores", "usable_cores"]
-
 _ROOT = Path("/sys/fs/cgroup")
 _OWN_GROUPS = Path("/proc/self/cgroup")
 
 
 def usable_cores() -> int:
-    """The cores that a scheduler's affinity and a container's CPU limit leave to this process.
-
-    Returns:
-        At least 1. A limit of one and a half cores counts as two.
-    """
+    """The cores that a scheduler's affinity and a container's CPU limit leave to this process."""
     if hasattr(os, "sched_getaffinity"):
         cores = len(os.sched_getaffinity(0))
     else:
@@ -28,16 +22,7 @@ def usable_cores() -> int:
 
 
 def cgroup_cores(root: Path = _ROOT, own_groups: Path = _OWN_GROUPS) -> float | None:
-    """The CPU time per time that Linux control groups grant, as containers set it.
-
-    Args:
-        root: Where the hierarchies are mounted.
-        own_groups: The list of this process's groups, see cgroups(7).
-
-    Returns:
-        Cores, the least of what this process's groups and the ones above them have; None where
-        nothing is limited, or there are no control groups.
-    """
+    """The CPU time per time that Linux control groups grant, as containers set it."""
     try:
         lines = own_groups.read_text().splitlines()
     except OSError:

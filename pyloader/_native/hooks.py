@@ -12,25 +12,15 @@ from pyloader._augment.transforms import apply_row
 from pyloader._native import pillow
 from pyloader._native.settings import LoaderSettings
 
-__all__ = ["SampleHooks"]
-
 
 class SampleHooks:
     """The Python side of one native loader (`_pyloader.SampleHooks`).
 
     The pool's threads call it with the GIL held, several at a time; it keeps no state of its own.
-
-    Args:
-        settings: What the loader freezes.
-        has_finish: Whether every sample must pass through `finish`.
-        native_transform: Whether the core transforms the images that it passes to `finish`.
-        owner: The iterator, for the user code that may call back into it.
     """
 
-    has_finish: bool
-    """True when every sample must pass through `finish`."""
-    native_transform: bool
-    """True when the image that `finish` gets is transformed already."""
+    has_finish: bool  #: True when every sample must pass through `finish`
+    native_transform: bool  #: True when the image that `finish` gets is transformed already
 
     def __init__(
         self,
@@ -62,20 +52,7 @@ class SampleHooks:
         out: NDArray[Any] | None,
         transform: NDArray[np.float64] | None = None,
     ) -> NDArray[np.uint8] | None:
-        """Decodes an encoded image by Pillow.
-
-        Args:
-            content: The whole file; valid during the call.
-            out: The sample's place in the batch, (H, W, C) or (C, H, W); None where there is none.
-            transform: The sample's transform row, (11,); None for none.
-
-        Returns:
-            (H, W, C) uint8, at its natural size or at the final one; or None for an image deeper
-            than 8 bits, which is then finished and written to `out` (where given).
-
-        Raises:
-            OSError: The content cannot be decoded; the message is the reason.
-        """
+        """Decodes an encoded image by Pillow."""
         image = pillow.decode(content, self._color_mode, self._max_pixels)
         is_deep = image.mode in pillow.DEEP_MODES
         if is_deep and out is None:
@@ -108,16 +85,7 @@ class SampleHooks:
         out: NDArray[Any],
         transform: NDArray[np.float64] | None = None,
     ) -> None:
-        """Transforms and standardizes one resized image and writes the result.
-
-        Args:
-            image: One image of its own in the batch's layout; may be changed.
-            out: Its place in the batch.
-            transform: Its transform row, (11,); None where the core has done that, or for none.
-
-        Raises:
-            ValueError: A function of the user's has returned something of another shape.
-        """
+        """Transforms and standardizes one resized image and writes the result."""
         steps = self._standardization
         with user_code(self._owner):
             if transform is not None:

@@ -10,8 +10,6 @@ import threading
 import weakref
 from typing import Protocol
 
-__all__ = ["is_shutting_down", "register_for_shutdown"]
-
 
 class Closable(Protocol):
     """Something that owns native threads."""
@@ -38,15 +36,7 @@ def is_shutting_down() -> bool:
 
 
 def register_for_shutdown(owner: Closable) -> None:
-    """Has `owner` closed at interpreter exit, and told in the child of a fork.
-
-    Args:
-        owner: Kept by a weak reference only.
-
-    Raises:
-        RuntimeError: The interpreter is shutting down and this is a daemon thread, which may be
-            ended at any moment from now on. The owner is closed.
-    """
+    """Has `owner` closed at interpreter exit, and told in the child of a fork."""
     _install_handlers()
     _alive.add(owner)
     if is_shutting_down() and threading.current_thread() is not threading.main_thread():

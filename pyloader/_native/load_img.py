@@ -26,8 +26,6 @@ from pyloader.options import (
     check_target_size,
 )
 
-__all__ = ["load_img"]
-
 _MAX_PATH = 4096
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"RIFF", b"II*", b"MM\0*", b"8BPS")
 """How encoded images begin; a path that begins so has to be given as text."""

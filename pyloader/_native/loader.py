@@ -17,8 +17,6 @@ from pyloader._native.hooks import SampleHooks
 from pyloader._native.settings import LoaderSettings, MemoryPlan
 from pyloader.options import CHANNELS
 
-__all__ = ["ArrayLoader", "Loader", "Source", "make_loader"]
-
 Source: TypeAlias = "Sequence[str] | NDArray[Any]"
 """Where images come from: paths of files, or an array of rank 4 in the batches' layout."""
 
@@ -54,17 +52,7 @@ class Loader(Protocol):
 
 
 def make_loader(settings: LoaderSettings, source: Source, owner: object) -> Loader:
-    """Makes a loader; its threads start with the first batch.
-
-    Args:
-        settings: What the loader freezes.
-        source: The images; a batch's indices are positions in it.
-        owner: The iterator, for the user code that may call back into it.
-
-    Raises:
-        TypeError: The dtype or the rescaling factor is nothing that NumPy can compute with.
-        ValueError: Fitted statistics do not fit the images.
-    """
+    """Makes a loader; its threads start with the first batch."""
     is_array = isinstance(source, np.ndarray)
     steps = settings.standardization
     native_transform = settings.own_transform is None and (

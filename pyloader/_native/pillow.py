@@ -14,8 +14,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["DEEP_MODES", "Switches", "check_beginning", "decode", "load_pillow", "memory_needed"]
-
 DEEP_MODES = ("I;16", "I")
 """Gray images of more than 8 bits, which Keras keeps unclipped with color_mode="grayscale"."""
 
@@ -27,10 +25,8 @@ _CONTENT_COPIES = 2
 class Switches(NamedTuple):
     """Pillow's switches as they are now; nothing is imported to read them."""
 
-    max_pixels: int
-    """Pixels of an image at most: where Pillow raises a DecompressionBombError."""
-    load_truncated: bool
-    """Whether what is missing in a file is ignored."""
+    max_pixels: int  #: Pixels of an image at most: where Pillow raises a DecompressionBombError
+    load_truncated: bool  #: Whether what is missing in a file is ignored
 
     @classmethod
     def read(cls) -> Switches:
@@ -85,20 +81,7 @@ class _MemoryFile(io.RawIOBase):
 
 
 def decode(content: memoryview, color_mode: str, max_pixels: int) -> Any:
-    """Decodes an image as Keras' `load_img` does.
-
-    Args:
-        content: The file; no reference to it is kept.
-        color_mode: "grayscale", "rgb" or "rgba".
-        max_pixels: More pixels are refused before memory is taken for them.
-
-    Returns:
-        A loaded `PIL.Image.Image` of mode "L", "RGB" or "RGBA"; or of a deep mode for "grayscale".
-
-    Raises:
-        OSError: Pillow refuses it; the message is the reason.
-        MemoryError: There is no memory for it.
-    """
+    """Decodes an image as Keras' `load_img` does."""
     with _file_over(content) as file:
         try:
             image = _open(file)
@@ -131,13 +114,7 @@ def check_beginning(beginning: memoryview, max_pixels: int) -> None:
 
 
 def memory_needed(beginning: memoryview, size: int, max_pixels: int) -> int:
-    """Returns the bytes of memory that `decode` takes at most; 0 where the beginning does not tell.
-
-    Args:
-        beginning: The file's first bytes, or all of them.
-        size: All of its bytes.
-        max_pixels: As for `decode`, which refuses more.
-    """
+    """Returns the bytes that `decode` takes at most; 0 where the beginning does not tell."""
     pixels = 0
     try:
         with _file_over(beginning) as file:
@@ -169,7 +146,8 @@ def resize_and_pad(image: Any, height: int, width: int, interpolation: str) -> A
     ratio = max(sides[1] / np.float32(width), sides[0] / np.float32(height))
     fitted = [side / ratio for side in sides]
     top, left = (max(0, int((a - b) / 2)) for a, b in zip((height, width), fitted, strict=True))
-    image = resize(image, *(max(1, int(side)) for side in fitted), interpolation, False)
+    inner_height, inner_width = (max(1, int(side)) for side in fitted)
+    image = resize(image, inner_height, inner_width, interpolation, False)
     frame = _load_pillow().new(image.mode, (width, height))
     frame.paste(image, (left, top))
     return frame

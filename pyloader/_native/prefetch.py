@@ -20,8 +20,6 @@ from pyloader._native.settings import LoaderSettings
 from pyloader._order.cursor import Cursor, Plan
 from pyloader.errors import BadImage, ImageError
 
-__all__ = ["Batch", "PrefetchQueue", "find_failed_sample"]
-
 _PLANNED_AT_ONCE = 8
 """Batches planned in one go: most calls of `next()` then plan none. A plan is a few numbers, and
 the ring bounds how many batches are being filled."""
@@ -41,28 +39,21 @@ class Part(Protocol):
 class Batch:
     """One batch from plan to delivery."""
 
-    before: Cursor
-    """The position that it was planned from."""
-    after: Cursor
-    """The position once it is delivered."""
+    before: Cursor  #: The position that it was planned from
+    after: Cursor  #: The position once it is delivered
     item: int | None
     """Its position in the epoch if it was asked for by position; None if it is the next one."""
     order: NDArray[np.int64]
     """This process's samples: a view of the epoch's order, which a user may write into."""
-    ids: NDArray[np.int64]
-    """A copy of them: dataset indices, (k,)."""
-    rows: NDArray[np.int64]
-    """The dataset index of each row: `ids`, and padding behind them."""
-    params: BatchParams
-    """The parameters of its rows."""
-    samples: int
-    """How many rows are samples."""
+    ids: NDArray[np.int64]  #: A copy of them: dataset indices, (k,)
+    rows: NDArray[np.int64]  #: The dataset index of each row: `ids`, and padding behind them
+    params: BatchParams  #: The parameters of its rows
+    samples: int  #: How many rows are samples
     ordered: bytes = b""
     """The content of `order` when it was planned."""
     ticket: int | None = None
     """The loader's ticket; None for a batch without samples, or with a `problem`."""
-    problem: Exception | None = None
-    """Why it cannot be loaded, to be raised when it is due."""
+    problem: Exception | None = None  #: Why it cannot be loaded, to be raised when it is due
     images: NDArray[Any] | None = None
     """A row for each of `rows`, once it is fetched; None for a batch without samples."""
     bad: list[BadImage] = field(default_factory=list)
@@ -86,14 +77,6 @@ class PrefetchQueue:
     an interrupt (KeyboardInterrupt, SystemExit), which may come between any two steps: a ticket
     that the queue does not know would hold a slot of the ring forever.
     Not thread-safe, apart from `close`: the iterator calls it under its lock.
-
-    Args:
-        settings: What the loader freezes.
-        source: The images; kept by reference.
-        sampler: Samples the parameters of a batch's images.
-        part: This process's part of every batch.
-        pad: Whether each batch is filled up to the rows of a whole batch's largest part.
-        owner: The iterator, for the user code that may call back into it.
     """
 
     settings: LoaderSettings
@@ -133,10 +116,6 @@ class PrefetchQueue:
         """Returns the batch that follows a cursor, with `depth` or more queued behind it.
 
         It stays queued until `fetch` takes it out.
-
-        Raises:
-            ValueError: The batch cannot be planned (see `Cursor.next`). Only for the batch that is
-                due: trouble further ahead waits until it is at the front.
         """
         if not self._consistent or (self._queue and not self._queue[0].continues(cursor, None)):
             self.discard()
@@ -148,16 +127,7 @@ class PrefetchQueue:
         return self._queue[0]
 
     def get_batch(self, cursor: Cursor, index: int, upcoming: Sequence[int]) -> Batch:
-        """Returns the batch at one position of the epoch, with likely requests queued behind it.
-
-        Args:
-            cursor: The consumer's position.
-            index: Position of the batch, from 0.
-            upcoming: Positions that may be asked for next, in this order.
-
-        Raises:
-            ValueError: The batch cannot be planned (see `Cursor.item`).
-        """
+        """Returns the batch at one position of the epoch, with likely requests queued behind it."""
         self.prefetch(cursor, [index, *upcoming])
         if not self._queue:  # it cannot be planned: say why
             self._append(cursor, index)
@@ -177,9 +147,6 @@ class PrefetchQueue:
         """Waits for the front batch, takes it out of the queue, and applies the error policy.
 
         After an interrupt nothing is delivered, and the next request plans the same batch again.
-
-        Raises:
-            Exception: Whatever made the batch fail; it is out of the queue all the same.
         """
         assert batch is self._queue[0]
         self._consistent = False  # until it is out of the queue
@@ -195,16 +162,7 @@ class PrefetchQueue:
         self._consistent = True
 
     def load(self, cursor: Cursor, ids: NDArray[np.int64], params: BatchParams) -> Batch:
-        """Loads the images of a batch that is in no order, at once; the queue is discarded.
-
-        Args:
-            cursor: The consumer's position.
-            ids: The dataset indices of its samples.
-            params: Their parameters.
-
-        Raises:
-            Exception: Whatever makes the batch fail.
-        """
+        """Loads the images of a batch that is in no order, at once; the queue is discarded."""
         self.discard()
         batch = Batch(cursor, cursor, None, ids, ids, ids, params, len(ids))
         if not len(ids):
@@ -345,16 +303,7 @@ class PrefetchQueue:
 def apply_error_policy(
     batch: Batch, failed: Sequence[tuple[int, int, str]], files: Source, pad: bool
 ) -> None:
-    """Closes the gaps of images that were dropped, and records which were replaced.
-
-    Args:
-        batch: The batch as it was loaded; changed in place.
-        failed: Images that could not be loaded: the row, the index of the sample in its place (-1
-            for none: the row is undefined), and the reason.
-        files: The file of each sample.
-        pad: Whether the batch keeps its number of rows: rows behind the samples repeat the first
-            one, or are 0.
-    """
+    """Closes the gaps of images that were dropped, and records which were replaced."""
     assert batch.images is not None
     rows, gaps = batch.rows.copy(), []
     for row, substitute, reason in failed:
@@ -396,9 +345,6 @@ def _substitutes(order: NDArray[np.int64], positions: NDArray[np.int64]) -> NDAr
 
     The choice depends on the epoch's order and the position alone, so it is the same for any
     number of threads and processes. Every other sample has its turn, up to 64 of them.
-
-    Returns:
-        Dataset indices to try one after the other, (k, min(n - 1, 64)), each at most once.
     """
     others = len(order) - 1
     if others < 1:

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 from pyloader._native.pillow import load_pillow
 
-__all__ = ["save_images"]
-
 
 def save_images(
     images: NDArray[Any],
@@ -24,22 +22,7 @@ def save_images(
     file_format: str,
     channels_first: bool,
 ) -> None:
-    """Saves the images of one batch as `{prefix}_{id}_{number}.{file_format}`, by Pillow as Keras.
-
-    Args:
-        images: (k, H, W, C), or (k, C, H, W) for `channels_first`; C is 1, 3 or 4. Any dtype and
-            any range: each image is stretched so that its minimum is black.
-        ids: The dataset index of each, (k,).
-        numbers: The number in the name of each, (k,).
-        directory: An existing folder.
-        prefix: How the names begin.
-        file_format: How the names end, and what is written.
-        channels_first: Whether channels come first.
-
-    Raises:
-        OSError: A file cannot be written, for example because there is no such folder.
-        ValueError: The format is unknown, or C is something else.
-    """
+    """Saves a batch's images as `{prefix}_{id}_{number}.{file_format}`, by Pillow as Keras does."""
     pillow = load_pillow()
     for image, index, number in zip(images, ids, numbers, strict=True):
         levels = _stretch(image.transpose(1, 2, 0) if channels_first else image)

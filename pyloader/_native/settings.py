@@ -15,8 +15,6 @@ from pyloader._native.pillow import Switches
 from pyloader.errors import MemoryLimitError, user_stacklevel
 from pyloader.options import LoaderOptions
 
-__all__ = ["Cache", "LoaderSettings", "MemoryPlan", "apply_options", "automatic_depth"]
-
 _MiB = 1 << 20
 _WORKER_BYTES = 20 * _MiB  # a thread's stack, window of a file, rows of images that are not large
 _WINDOW_BYTES = _MiB  # of reading one file ahead
@@ -27,16 +25,11 @@ _MIN_IMAGE_BYTES = 16 * _MiB  # a progressive JPEG of 5 megapixels, or a PNG of 
 class MemoryPlan(NamedTuple):
     """How `memory_limit` is split; the parts add up to it."""
 
-    limit: int
-    """Bytes in all."""
-    num_threads: int
-    """Threads of the pool."""
-    slots: int
-    """Bytes of all batches, prepared and delivered."""
-    images: int
-    """Bytes that decoding large images takes, of all threads together."""
-    files_ahead: int
-    """Files that are read ahead, a MiB each."""
+    limit: int  #: Bytes in all
+    num_threads: int  #: Threads of the pool
+    slots: int  #: Bytes of all batches, prepared and delivered
+    images: int  #: Bytes that decoding large images takes, of all threads together
+    files_ahead: int  #: Files that are read ahead, a MiB each
 
 
 class LoaderSettings(NamedTuple):
@@ -47,20 +40,17 @@ class LoaderSettings(NamedTuple):
 
     height: int
     width: int
-    channels: int
-    """Of the batch's images."""
+    channels: int  #: Of the batch's images
     color_mode: str
     interpolation: str
     keep_aspect_ratio: bool
     channels_first: bool
     dtype: np.dtype[Any]
     standardization: Standardization = Standardization()
-    transforms: bool = False
-    """Whether batches come with transform rows."""
+    transforms: bool = False  #: Whether batches come with transform rows
     fill_mode: str = "nearest"
     cval: float = 0.0
-    order: int = 1
-    """Of the spline that warps interpolate with."""
+    order: int = 1  #: Of the spline that warps interpolate with
     own_transform: CustomTransforms | None = None
     """Calls a generator's own `apply_transform`; None for the usual transforms."""
     pad_to_aspect_ratio: bool = False
@@ -69,11 +59,9 @@ class LoaderSettings(NamedTuple):
     fidelity: str = "exact"
     pinning: str = "off"
     """"off", "for_cuda" (where its runtime is loaded) or "always"."""
-    cache: _pyloader.Cache | None = None
-    """Where resized images are kept."""
+    cache: _pyloader.Cache | None = None  #: Where resized images are kept
     on_error: str = "raise"
-    memory: MemoryPlan | None = None
-    """None: no limit."""
+    memory: MemoryPlan | None = None  #: None: no limit
     max_pixels: int = 2**63 - 1
     load_truncated: bool = False
     """Whether Pillow, which ignores what is missing in a file, gets damaged JPEGs too."""
@@ -82,10 +70,8 @@ class LoaderSettings(NamedTuple):
 class Cache:
     """Where an iterator keeps its images, and the one warning when that does not work."""
 
-    memory: int
-    """Bytes of memory that it may take at most, where that is known."""
-    is_half: bool
-    """Whether that is half of whatever the `memory_limit` is."""
+    memory: int  #: Bytes of memory that it may take at most, where that is known
+    is_half: bool  #: Whether that is half of whatever the `memory_limit` is
     native: _pyloader.Cache
     """What loaders take. A loader that is made anew finds the images of the last one in it."""
 
@@ -133,19 +119,7 @@ def apply_options(
     switches: Switches,
     cache: Cache | None,
 ) -> LoaderSettings:
-    """Adds the options to what is known about the images.
-
-    Args:
-        settings: What is known about the images.
-        options: The user's options.
-        rows: Rows of a batch.
-        num_threads: Threads where the options do not say.
-        switches: Pillow's, where the options do not say.
-        cache: Where resized images are kept.
-
-    Raises:
-        MemoryLimitError: The `memory_limit` is too small for such batches.
-    """
+    """Adds the options to what is known about the images."""
     threads = options.num_threads or num_threads
     plan = None
     depth = options.prefetch or automatic_depth(threads, rows)
@@ -191,17 +165,6 @@ def plan_memory(
 
     What large images may take does not depend on the number of threads, so that the same ones are
     loaded by any number.
-
-    Args:
-        limit: Bytes that the loader may hold.
-        batch_bytes: Bytes of one batch.
-        sample_values: Values of one image of a batch.
-        threads: Threads of the pool; fewer, if there is no room for as many.
-        cache: Bytes that a cache in memory may take.
-        cache_is_half: Whether these are half of any limit. Default False.
-
-    Raises:
-        MemoryLimitError: The limit is too small for anything; the message names one that is not.
     """
     worker = _WORKER_BYTES + 13 * sample_values  # copies of the sample as float32 and as bytes
     # One batch in the user's hands while the next one is made.

@@ -24,8 +24,6 @@ from numpy.typing import NDArray
 from pyloader._order.cursor import Cursor
 from pyloader._order.random_stream import Stream
 
-__all__ = ["OrderCheck", "cursor_from_state", "digest", "digest_paths", "plain", "state_at"]
-
 VERSION = 2
 _POSITION = ("n", "batch_size", "shuffle", "seed")
 _MAX_VALUES = 16
@@ -61,18 +59,7 @@ def state_at(
     settings: Mapping[str, Any],
     check: OrderCheck,
 ) -> dict[str, Any]:
-    """Describes a position.
-
-    Args:
-        cursor: The position.
-        iterator: The name of the iterator's class.
-        dataset: Digests of the files or arrays and of the labels.
-        settings: What decides about the bytes of batches, by name, without defaults; see `plain`.
-        check: The same object for all states of an iterator.
-
-    Returns:
-        Plain data for JSON.
-    """
+    """Describes a position."""
     stream = cursor.stream
     return {
         "version": VERSION,
@@ -98,17 +85,7 @@ def cursor_from_state(
     dataset: Mapping[str, str],
     settings: Mapping[str, Any],
 ) -> Cursor:
-    """Returns the position that a state describes.
-
-    Args:
-        state: From `state_at`, of this release or an earlier one.
-        cursor: Any position of the iterator.
-        iterator: As for `state_at`, and so `dataset` and `settings`.
-
-    Raises:
-        ValueError: The state is of another dataset or other settings, and the message says which;
-            or it is no state.
-    """
+    """Returns the position that a state describes."""
     try:
         version = state["version"] if "version" in state else state["v"]
         if version != VERSION:

@@ -18,8 +18,6 @@ from numpy.typing import NDArray
 from pyloader._augment.sampling import NO_PARAMS, BatchParams, ParamSampler
 from pyloader._order.random_stream import Stream
 
-__all__ = ["Cursor", "Plan"]
-
 DrawOrder = Callable[[np.random.RandomState], NDArray[np.int64]]
 
 
@@ -35,8 +33,7 @@ class Cursor(NamedTuple):
     shuffle: bool
     seed: int | None
 
-    fallback_seed: int = 0
-    """Used in place of the seed while `seed` is None."""
+    fallback_seed: int = 0  #: Used in place of the seed while `seed` is None
 
     batch_index: int = 0
     total_batches_seen: int = 0
@@ -53,8 +50,7 @@ class Cursor(NamedTuple):
     stream: Stream | None = None
     """The random stream after the last batch, None before the first one."""
 
-    whole_batches: bool = False
-    """Whether an epoch ends with its last full batch."""
+    whole_batches: bool = False  #: Whether an epoch ends with its last full batch
 
     @property
     def batches(self) -> int:
@@ -90,17 +86,7 @@ class Cursor(NamedTuple):
         random: np.random.RandomState,
         draw_order: DrawOrder | None = None,
     ) -> Plan:
-        """Plans the batch that Keras' `next()` delivers.
-
-        Args:
-            sampler: Samples the parameters of the batch's images.
-            random: A generator to draw from; it is reseeded first.
-            draw_order: Draws the order of a new epoch from `random`; None: as Keras does.
-
-        Raises:
-            ValueError: The seed plus the number of batches seen is out of NumPy's range.
-            Exception: Whatever the sampler raises.
-        """
+        """Plans the batch that Keras' `next()` delivers."""
         first = self.position * self.batch_size % self.n if self.n else 0
         stop = first + self.batch_size
         plan = self._plan(self.position == 0, first, stop, sampler, random, draw_order)
@@ -124,10 +110,6 @@ class Cursor(NamedTuple):
 
         Before the first batch the order is drawn from the seed (Keras draws it from NumPy's global
         generator there, so that it depends on what else has used that).
-
-        Returns:
-            The cursor with the new order and everything else as it was; the same object where
-            nothing is new.
         """
         if not self.shuffle:
             index_array = np.arange(self.n)
@@ -179,9 +161,6 @@ class Plan(NamedTuple):
 
     ids: NDArray[np.int64]
     """Its dataset indices, (k,) with 0 <= k <= batch_size: a view of the epoch's order."""
-    first: int
-    """The position of the first of them in the epoch's order, `after.index_array`."""
-    params: BatchParams
-    """The parameters of its images."""
-    after: Cursor
-    """The position once it is delivered."""
+    first: int  #: The position of the first of them in the epoch's order, `after.index_array`
+    params: BatchParams  #: The parameters of its images
+    after: Cursor  #: The position once it is delivered

@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Any
 
-__all__ = ["KerasOrder"]
-
 _LOOPS = {
     "keras.src.trainers.data_adapters.py_dataset_adapter": "indices",  # Keras 3
     "keras.src.engine.data_adapter": "order",  # Keras 2.13 to 2.15
@@ -33,17 +31,7 @@ class KerasOrder:
         self._epochs_in_order = 0  # that followed each other
 
     def requested(self, position: int, length: int, caller: FrameType, limit: int) -> Sequence[int]:
-        """Notes a request, and predicts the following ones of the epoch.
-
-        Args:
-            position: The batch asked for, from 0.
-            length: Batches of an epoch.
-            caller: The frame that asks.
-            limit: How many positions to return at most.
-
-        Returns:
-            The positions in the order of the requests; none where there is no sign of an order.
-        """
+        """Notes a request, and predicts the following ones of the epoch."""
         order = _order_of(caller, length)
         if order is None:
             order, known = range(length), 0 <= self._last == position - 1

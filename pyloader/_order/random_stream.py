@@ -10,8 +10,6 @@ import numpy as np
 
 from pyloader._augment.sampling import ParamSampler
 
-__all__ = ["Stream"]
-
 _MAX_SHUFFLES = 64
 """Permutations that a description lists; beyond them it counts words."""
 
@@ -28,16 +26,11 @@ class Stream(NamedTuple):
     """
 
     seed: int
-    words: int = 0
-    """32-bit words drawn first."""
-    permuted: int = 0
-    """Length of the permutation drawn then, 0 for none."""
-    images: int = 0
-    """Number of images for which parameters were sampled after it."""
-    sampler: ParamSampler | None = None
-    """What sampled them; None for nothing."""
-    shuffles: tuple[int, ...] = ()
-    """Lengths of the permutations drawn after that."""
+    words: int = 0  #: 32-bit words drawn first
+    permuted: int = 0  #: Length of the permutation drawn then, 0 for none
+    images: int = 0  #: Number of images for which parameters were sampled after it
+    sampler: ParamSampler | None = None  #: What sampled them; None for nothing.
+    shuffles: tuple[int, ...] = ()  #: Lengths of the permutations drawn after that
     state: dict[str, Any] | None = None
     """The generator's whole state in place of all the above, where it cannot be described."""
 

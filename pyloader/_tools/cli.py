@@ -15,19 +15,16 @@ from pathlib import Path
 
 import numpy as np
 
-from pyloader import ImageDataGenerator
 from pyloader._data.folders import find_class_names
 from pyloader._native.cores import usable_cores
-from pyloader._native.settings import MAX_PIXELS
 from pyloader._pyloader import build_info
 from pyloader._tools.preview import write_preview
 from pyloader._tools.report import FORMATS, quote, render, summarize
 from pyloader.check import EXTENSIONS, KINDS, FolderCheck
 from pyloader.errors import ImageError
+from pyloader.generator import ImageDataGenerator
 from pyloader.iterators.directory import DirectoryIterator
 from pyloader.options import INTERPOLATIONS
-
-__all__ = ["main"]
 
 _CHECK_EPILOG = """\
 kinds of findings:
@@ -143,8 +140,8 @@ def _add_check(parser: argparse.ArgumentParser) -> None:
         "--threads", type=_positive, metavar="N", help="default: one for each usable core"
     )
     parser.add_argument(
-        "--max-pixels", type=_positive, default=MAX_PIXELS, metavar="N",
-        help=f"images of more are oversized, and not decoded (default: {MAX_PIXELS:,})",
+        "--max-pixels", type=_positive, metavar="N",
+        help="images of more are oversized, and not decoded (default: Pillow's limit, 178,956,970)",
     )  # fmt: skip
     parser.add_argument(
         "--no-duplicates", action="store_true", help="do not look for files of equal content"

@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 
 from pyloader.iterators.directory import DirectoryIterator
 
-__all__ = ["Layout", "draw_sheet", "plan_layout", "write_preview"]
-
 # Pixels, for images less than twice _UNIT_WIDTH wide; multiples of it for wider ones.
 _MARGIN = 16
 _LABEL_HEIGHT = 28
@@ -30,15 +28,11 @@ class Layout(NamedTuple):
 
     columns: int
     rows: int
-    scale: int
-    """Every pixel of an image is a square of this side."""
-    height: int
-    """Of an image on the sheet."""
+    scale: int  #: Every pixel of an image is a square of this side
+    height: int  #: Of an image on the sheet
     width: int
-    label: int
-    """Height of a label."""
-    margin: int
-    """Between cells and around them."""
+    label: int  #: Height of a label
+    margin: int  #: Between cells and around them
 
     @property
     def sheet_size(self) -> tuple[int, int]:

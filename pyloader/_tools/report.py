@@ -12,8 +12,6 @@ from itertools import groupby
 
 from pyloader.check import KINDS, Report
 
-__all__ = ["FORMATS", "quote", "render", "summarize"]
-
 FORMATS = ("text", "json", "csv")
 
 _ESCAPES = {"\\": r"\\", "'": r"\'", "\n": r"\n", "\r": r"\r", "\t": r"\t"}

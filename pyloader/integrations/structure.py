@@ -8,23 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["map_arrays"]
-
 
 def map_arrays(function: Callable[[NDArray[Any]], Any], batch: Any) -> Any:
-    """Makes the same structure with other leaves.
-
-    Args:
-        function: Called with each array, in order; with an array without axes for a NumPy scalar,
-            such as the label of a dataset that delivers samples singly.
-        batch: An array, or a tuple, list or dict of what a batch may be.
-
-    Returns:
-        The structure with the function's results in the arrays' places.
-
-    Raises:
-        TypeError: There is something else in it.
-    """
+    """Makes the same structure with other leaves."""
     if isinstance(batch, np.ndarray):
         return function(batch)
     if isinstance(batch, np.generic):

@@ -292,10 +292,8 @@ class _BatchDataset(IterableDataset[Any]):  # type: ignore[misc]
 class _Start(NamedTuple):
     """Where a worker's copy of the iterator stood at first."""
 
-    seen: int
-    """Batches seen."""
-    left: int
-    """Batches left of the pass."""
+    seen: int  #: Batches seen
+    left: int  #: Batches left of the pass
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,22 +23,9 @@ from numpy.typing import NDArray
 
 from pyloader.integrations.structure import map_arrays
 
-__all__ = ["Transfer"]
-
 
 class Transfer:
-    """A batch on its way to a device. Keeps the sources that are read later until `finish`.
-
-    Args:
-        batch: An array, or a tuple, list or dict of such.
-        device: The torch.device. To the CPU nothing is copied.
-        pin_memory: Whether to go by way of page-locked memory.
-        stream: The CUDA stream to copy on; None (default): the current one of the device.
-
-    Raises:
-        TypeError: PyTorch has no tensors of an array's dtype; or there is something else than
-            arrays in the batch.
-    """
+    """A batch on its way to a device. Keeps the sources that are read later until `finish`."""
 
     def __init__(self, batch: Any, device: Any, pin_memory: bool, stream: Any = None) -> None:
         self._device = device
@@ -64,11 +51,7 @@ class Transfer:
             self._done.record()
 
     def receive(self) -> Any:
-        """Hands the tensors out, once, for use on the device's current stream.
-
-        Returns:
-            The batch's structure with tensors.
-        """
+        """Hands the tensors out, once, for use on the device's current stream."""
         if self._stream is not None:
             current = torch.cuda.current_stream(self._device)
             current.wait_event(self._done)

@@ -39,46 +39,16 @@ class NumpyArrayIterator(Iterator):
     Images in float32 are transformed by the native pool, any other dtype by NumPy and SciPy on the
     calling thread.
 
-    Args:
-        x: Images, rank 4; or (images, further) with one more input or a list of them, each with
-            an entry for every image. Of another dtype than `dtype`: converted, as a whole.
-        y: Targets, an entry for every image; None for none.
-        image_data_generator: An ImageDataGenerator.
-        batch_size: Samples of a batch. Default 32.
-        shuffle: Whether each epoch has a new random order. Default False.
-        sample_weight: A weight for every image; None (default) for none.
-        seed: Fixes order and transforms; None (default): drawn from NumPy's global generator.
-        data_format: "channels_last" or "channels_first"; None (default): as for ImageDataGenerator.
-        save_to_dir: An existing folder for copies of delivered images, each stretched to the full
-            range of bytes; None (default): none are saved.
-        save_prefix: How the names of saved images begin. Default "".
-        save_format: The ending of their names, and so their format. Default "png".
-        subset: "validation" for the first part by the generator's `validation_split`, "training"
-            for the rest, None (default) for all.
-        ignore_class_split: Whether the subsets may have different classes. Default False.
-        dtype: The dtype of images; None (default): as for ImageDataGenerator.
-        options: How batches are loaded. Options about decoding are refused.
-        **keywords: The same by name; see `LoaderOptions`.
-
-    Raises:
-        ValueError: Lengths differ, the images do not have rank 4, the subsets have different
-            classes, or there is no such subset.
-        TypeError: `num_threads` or `prefetch` is not an integer.
-
-    Warns:
-        UserWarning: The images do not have 1, 3 or 4 channels. With every batch, while the
-            generator asks for statistics that were not fitted.
+    Takes the arguments of `ImageDataGenerator.flow`, the generator among them, and `options` or
+    single options by name (see `LoaderOptions`).
     """
 
     x: NDArray[Any]
     """The images of the subset, rank 4, in `dtype`; read-only once batches are prefetched. Assign
     another array to change them."""
-    x_misc: list[NDArray[Any]]
-    """Further inputs of the subset."""
-    y: NDArray[Any] | None
-    """Targets of the subset, or None."""
-    sample_weight: NDArray[Any] | None
-    """Weights as given (for a subset too), or None."""
+    x_misc: list[NDArray[Any]]  #: Further inputs of the subset
+    y: NDArray[Any] | None  #: Targets of the subset, or None
+    sample_weight: NDArray[Any] | None  #: Weights as given (for a subset too), or None
 
     def __init__(
         self,

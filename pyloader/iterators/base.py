@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Generator, Mapping
+from types import FrameType
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar, cast, overload
 
 import numpy as np
@@ -48,12 +49,10 @@ _Self = TypeVar("_Self", bound="Iterator")
 class ImageSource(NamedTuple):
     """What an iterator loads, as its attributes stand: described anew when one has changed."""
 
-    images: Source
-    """Paths or an array; the same object as long as nothing changed."""
+    images: Source  #: Paths or an array; the same object as long as nothing changed.
     settings: LoaderSettings
     sampler: ParamSampler
-    warnings: tuple[str, ...] = ()
-    """Texts of warnings that are due with every batch."""
+    warnings: tuple[str, ...] = ()  #: Texts of warnings that are due with every batch
 
 
 class CursorField(Generic[_T]):
@@ -144,8 +143,7 @@ class Iterator(ChangeCounter, EpochLoops, KerasDatasetMixin):
         "Dataset indices in the order of the current epoch, (n,); None before the first batch."
     )
 
-    lock: threading.Lock
-    """Kept for code that expects it; the iterator guards itself by another."""
+    lock: threading.Lock  #: Kept for code that expects it; the iterator guards itself by another.
 
     _RUNTIME: ClassVar[frozenset[str]] = frozenset(
         {
@@ -288,6 +286,10 @@ class Iterator(ChangeCounter, EpochLoops, KerasDatasetMixin):
             ImageError: As for `next`, and so MemoryLimitError and RuntimeError.
         """
         caller = sys._getframe(1)
+        return to_torch_if_keras(self._get_item(index, caller), caller)
+
+    def _get_item(self, index: int, caller: FrameType) -> Any:
+        """Delivers one batch; `caller` is the frame whose loop may tell which ones follow."""
         position = operator.index(index)
         with self._guard:
             length = self._cursor.batches
@@ -297,11 +299,11 @@ class Iterator(ChangeCounter, EpochLoops, KerasDatasetMixin):
                 )
             position += length if position < 0 else 0
             if keras_hooks.are_overridden(self):
-                return to_torch_if_keras(keras_hooks.deliver(self, position), caller)
+                return keras_hooks.deliver(self, position)
             queue = self._ready_queue()
             upcoming = self._keras_order.requested(position, length, caller, queue.capacity)
             batch = queue.get_batch(self._cursor, position, upcoming)
-            return to_torch_if_keras(self._deliver(queue, batch), caller)
+            return self._deliver(queue, batch)
 
     def _ready_queue(self) -> PrefetchQueue:
         """Returns the queue for the attributes as they are now."""

@@ -40,46 +40,8 @@ class DataFrameIterator(FileIterator):
     "raw" the values of `y_col`; "multi_output" a list of arrays, one for each of its columns. With
     `class_mode=None` a batch is the images alone.
 
-    Args:
-        dataframe: The table; it is not changed.
-        directory: The folder that the file names are relative to; None (default): as they are.
-        image_data_generator: An ImageDataGenerator, or None (default) for images as they are.
-        x_col: The column of file names. Default "filename".
-        y_col: The column of labels, or a list of columns for "raw" and "multi_output". Default
-            "class".
-        weight_col: The column of sample weights, numbers; None (default) for none.
-        target_size: (height, width) of the images in pixels. Default (256, 256).
-        color_mode: "rgb" (default), "rgba" or "grayscale".
-        classes: Classes in label order, others are left out; None (default): all, sorted.
-        class_mode: "categorical" (default), "binary", "sparse", "input", "multi_output", "raw" or
-            None.
-        batch_size: Samples of a batch. Default 32.
-        shuffle: Whether each epoch has a new random order. Default True.
-        seed: Fixes order and transforms; None (default): drawn from NumPy's global generator.
-        data_format: "channels_last" (default) or "channels_first".
-        save_to_dir: An existing folder for copies of delivered images, each stretched to the full
-            range of bytes; None (default): none are saved.
-        save_prefix: How the names of saved images begin. Default "".
-        save_format: The ending of their names, and so their format. Default "png".
-        subset: "validation" for the first rows by the generator's `validation_split`, "training"
-            for the rest, None (default) for all.
-        interpolation: "nearest" (default), "bilinear", "bicubic", "hamming", "box" or "lanczos".
-        keep_aspect_ratio: Whether to crop the center to the target's shape. Default False.
-        dtype: The dtype of images and targets. Default "float32".
-        validate_filenames: Whether to leave out what is no file or no image by its name. Default
-            True; False saves a look at every file.
-        options: How batches are loaded.
-        **keywords: The same by name; see `LoaderOptions`.
-
-    Raises:
-        ValueError: A value that is not among the possible ones, or "binary" without two classes.
-        TypeError: A column with values of the wrong type.
-        KeyError: There is no such column.
-
-    Warns:
-        UserWarning: Rows are left out because there is no such image file; `classes` has no
-            meaning for the class mode. With every batch, while the generator asks for statistics
-            that were not fitted.
+    Takes the arguments of `ImageDataGenerator.flow_from_dataframe`, the generator among them, and
+    `options` or single options by name (see `LoaderOptions`).
     """
 
     allowed_class_modes = {  # noqa: RUF012
@@ -94,12 +56,9 @@ class DataFrameIterator(FileIterator):
 
     directory: str | os.PathLike[str]
     """The folder that the file names are relative to; "" for none."""
-    samples: int
-    """Number of images."""
-    filenames: list[str]
-    """The file names of the table, in dataset order."""
-    classes: list[Any]
-    """The label of each sample, or a list of its labels; only with classes."""
+    samples: int  #: Number of images
+    filenames: list[str]  #: The file names of the table, in dataset order
+    classes: list[Any]  #: The label of each sample, or a list of its labels; only with classes.
 
     def __init__(
         self,
@@ -133,17 +92,9 @@ class DataFrameIterator(FileIterator):
         batch_size, seed = check_batch_size(batch_size), check_seed(seed)
         options = LoaderOptions.of(options, keywords, where=type(self).__name__)
         self._set_processing(
-            image_data_generator,
-            target_size,
-            color_mode,
-            data_format,
-            save_to_dir,
-            save_prefix,
-            save_format,
-            subset,
-            interpolation,
-            keep_aspect_ratio,
-        )
+            image_data_generator, target_size, color_mode, data_format, save_to_dir, save_prefix,
+            save_format, subset, interpolation, keep_aspect_ratio,
+        )  # fmt: skip
         table = dataframe.copy()
         self.directory = directory or ""
         self.class_mode = class_mode

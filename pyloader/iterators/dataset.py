@@ -74,10 +74,8 @@ class ImageDataset(Iterator):
         ValueError: An option that does not go with `batch_size=None`.
     """
 
-    file_paths: list[str]
-    """The image files in dataset order; `batch_indices` are positions in it."""
-    class_names: Sequence[str] | None
-    """The classes in label order; None without labels."""
+    file_paths: list[str]  #: The image files in dataset order; `batch_indices` are positions in it.
+    class_names: Sequence[str] | None  #: The classes in label order; None without labels.
 
     def __init__(
         self,
@@ -300,19 +298,10 @@ def image_dataset_from_directory(
     if batch_size is not None:
         batch_size = check_batch_size(batch_size)
     options = LoaderOptions(
-        num_threads=num_threads,
-        prefetch=prefetch,
-        fidelity=fidelity,
-        cache=cache,
-        cache_limit=cache_limit,
-        on_error=on_error,
-        pin_memory=pin_memory,
-        shard=shard,
-        last_batch=last_batch,
-        memory_limit=memory_limit,
-        max_pixels=max_pixels,
-        verbose=verbose,
-    )
+        num_threads=num_threads, prefetch=prefetch, fidelity=fidelity, cache=cache,
+        cache_limit=cache_limit, on_error=on_error, pin_memory=pin_memory, shard=shard,
+        last_batch=last_batch, memory_limit=memory_limit, max_pixels=max_pixels, verbose=verbose,
+    )  # fmt: skip
     order_seed = int(np.random.randint(1_000_000)) if seed is None else seed
     paths, labels, names = find_files(
         directory,

@@ -34,51 +34,17 @@ class DirectoryIterator(FileIterator):
     (k, classes) one-hot; "binary" and "sparse" (k,) class indices, both in `dtype`; "input" a copy
     of the images. With `class_mode=None` a batch is the images alone.
 
-    Args:
-        directory: The folder with the class folders.
-        image_data_generator: An ImageDataGenerator, or None for images as they are.
-        target_size: (height, width) of the images in pixels. Default (256, 256).
-        color_mode: "rgb" (default), "rgba" or "grayscale".
-        classes: Class folders in label order; None (default): all subdirectories, sorted.
-        class_mode: "categorical" (default), "binary", "sparse", "input" or None.
-        batch_size: Samples of a batch. Default 32.
-        shuffle: Whether each epoch has a new random order. Default True.
-        seed: Fixes the order; None (default): drawn from NumPy's global generator.
-        data_format: "channels_last" or "channels_first"; None (default): as for ImageDataGenerator.
-        save_to_dir: An existing folder for copies of delivered images, each stretched to the full
-            range of bytes; None (default): none are saved.
-        save_prefix: How the names of saved images begin. Default "".
-        save_format: The ending of their names, and so their format. Default "png".
-        follow_links: Whether to enter links to folders below the class folders. Default False.
-        subset: "training", "validation", or None (default) for all images.
-        interpolation: "nearest" (default), "bilinear", "bicubic", "hamming", "box" or "lanczos".
-        keep_aspect_ratio: Whether to crop the center to the target's shape. Default False.
-        dtype: The dtype of images and targets; None (default): as for ImageDataGenerator.
-        options: How batches are loaded.
-        **keywords: The same by name; see `LoaderOptions`.
-
-    Raises:
-        ValueError: A value that is not among the possible ones.
-        TypeError: A value of the wrong type.
-        FileNotFoundError: There is no such directory.
-
-    Warns:
-        UserWarning: For each file that ends in `.tiff`. With every batch, while the generator
-            asks for statistics that were not fitted.
+    Takes the arguments of `ImageDataGenerator.flow_from_directory`, the generator among them, and
+    `options` or single options by name (see `LoaderOptions`).
     """
 
     allowed_class_modes = {"categorical", "binary", "sparse", "input", None}  # noqa: RUF012
 
-    directory: str | os.PathLike[str]
-    """The folder with the class folders, as given."""
-    samples: int
-    """Number of images found."""
-    num_classes: int
-    """Number of class folders."""
-    classes: NDArray[np.int32]
-    """The label of each sample, (n,)."""
-    filenames: list[str]
-    """The files, relative to `directory`, in dataset order."""
+    directory: str | os.PathLike[str]  #: The folder with the class folders, as given
+    samples: int  #: Number of images found
+    num_classes: int  #: Number of class folders
+    classes: NDArray[np.int32]  #: The label of each sample, (n,)
+    filenames: list[str]  #: The files, relative to `directory`, in dataset order
 
     def __init__(
         self,
@@ -110,17 +76,9 @@ class DirectoryIterator(FileIterator):
         dtype = floatx() if dtype is None else dtype
         options = LoaderOptions.of(options, keywords, where=type(self).__name__)
         self._set_processing(
-            image_data_generator,
-            target_size,
-            color_mode,
-            data_format,
-            save_to_dir,
-            save_prefix,
-            save_format,
-            subset,
-            interpolation,
-            keep_aspect_ratio,
-        )
+            image_data_generator, target_size, color_mode, data_format, save_to_dir, save_prefix,
+            save_format, subset, interpolation, keep_aspect_ratio,
+        )  # fmt: skip
         check_class_mode(class_mode, self.allowed_class_modes)
         self.directory = directory
         self.class_mode = class_mode

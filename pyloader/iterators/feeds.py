@@ -14,19 +14,12 @@ from typing import Any
 
 from pyloader.iterators.keras_dataset import KerasDatasetMixin
 
-__all__ = ["Feed", "is_sequence", "make_feed"]
-
 
 class Feed(KerasDatasetMixin, ABC):
     """A PyDataset without a length.
 
     When Keras begins again after no more than a look at the first batches, these are handed out
     once more, so that a look costs nothing and a generator loses nothing.
-
-    Args:
-        source: Where the batches come from.
-        steps: Batches of an epoch.
-        inputs_only: Whether batches are inputs alone, where a list is several inputs.
     """
 
     num_batches = None
@@ -107,22 +100,7 @@ class _GeneratorFeed(Feed):
 def make_feed(
     source: Any, *, ordered: bool, steps: int, shuffle: bool = False, inputs_only: bool = False
 ) -> Feed:
-    """Makes an endless dataset of what was given to a `*_generator` method.
-
-    Args:
-        source: One of our iterators, a Sequence or PyDataset, or a generator or other iterator.
-        ordered: Whether it is one of our iterators, with an order of its own.
-        steps: Batches of an epoch.
-        shuffle: Whether the batches of each pass come in random order; only for what has a
-            length. Our iterators that shuffle their samples do enough.
-        inputs_only: Whether batches are inputs alone, where a list is several inputs.
-
-    Returns:
-        The dataset.
-
-    Raises:
-        TypeError: The source yields nothing.
-    """
+    """Makes an endless dataset of what was given to a `*_generator` method."""
     if ordered and not (shuffle and not source.shuffle):
         return _OrderedFeed(source, steps, inputs_only)
     if is_sequence(source):

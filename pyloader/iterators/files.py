@@ -25,8 +25,6 @@ from pyloader.iterators.processing import (
 )
 from pyloader.options import check_interpolation, check_target_size
 
-__all__ = ["FileIterator", "FileList"]
-
 _CLASS_MODES = frozenset({"categorical", "binary", "sparse"})
 _MAX_SAVED_NUMBER = 10**7
 
@@ -55,38 +53,25 @@ class FileIterator(Iterator):
     `Iterator.__init__`.
     """
 
-    image_data_generator: Any
-    """The ImageDataGenerator; where None, images stay as they are."""
-    target_size: tuple[int, ...]
-    """(height, width) of the images in pixels."""
-    color_mode: str
-    """"grayscale", "rgb" or "rgba"."""
-    data_format: str
-    """"channels_last" or "channels_first"."""
-    image_shape: tuple[int, ...]
-    """The shape of one image of a batch."""
-    dtype: DTypeLike
-    """The dtype of images and targets."""
-    interpolation: str
-    """The filter for images of another size than `target_size`."""
+    image_data_generator: Any  #: The ImageDataGenerator; where None, images stay as they are.
+    target_size: tuple[int, ...]  #: (height, width) of the images in pixels
+    color_mode: str  #: "grayscale", "rgb" or "rgba"
+    data_format: str  #: "channels_last" or "channels_first"
+    image_shape: tuple[int, ...]  #: The shape of one image of a batch
+    dtype: DTypeLike  #: The dtype of images and targets
+    interpolation: str  #: The filter for images of another size than `target_size`
     keep_aspect_ratio: bool
     """Whether images are cropped to the target's shape instead of distorted."""
     save_to_dir: str | os.PathLike[str] | None
     """An existing folder for copies of all delivered images; None: none are saved."""
-    save_prefix: str
-    """How the names of saved images begin."""
-    save_format: str
-    """The format of saved images, as the ending of their names."""
+    save_prefix: str  #: How the names of saved images begin
+    save_format: str  #: The format of saved images, as the ending of their names
     split: tuple[float, float] | None
     """The part of every class that is used, as fractions (start, stop); None: all."""
-    subset: str | None
-    """"training", "validation" or None."""
-    class_mode: str | None
-    """What the targets are."""
-    class_indices: dict[str, int]
-    """Class name to label."""
-    classes: Any
-    """The label of each sample, n of them; a label may be a list of labels."""
+    subset: str | None  #: "training", "validation" or None
+    class_mode: str | None  #: What the targets are
+    class_indices: dict[str, int]  #: Class name to label
+    classes: Any  #: The label of each sample, n of them; a label may be a list of labels.
     _filepaths: list[str]
 
     @property

@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-__all__ = ["KerasDatasetMixin", "floatx", "image_data_format", "to_torch_if_keras"]
-
 _BASES = (
     ("keras.src.trainers.data_adapters.py_dataset_adapter", "PyDataset"),  # Keras 3
     ("keras.src.utils.data_utils", "Sequence"),  # Keras 2.13 to 2.15
@@ -35,10 +33,8 @@ class KerasDatasetMixin:
 
     workers: int = 1
     """Read by Keras, which starts no threads of its own while it is 1: leave it there."""
-    use_multiprocessing: bool = False
-    """Read by Keras; leave it False."""
-    max_queue_size: int = 10
-    """Read by Keras; without effect while `workers` is 1."""
+    use_multiprocessing: bool = False  #: Read by Keras; leave it False.
+    max_queue_size: int = 10  #: Read by Keras; without effect while `workers` is 1.
 
     if not TYPE_CHECKING:
 
@@ -76,14 +72,6 @@ def to_torch_if_keras(batch: Any, caller: FrameType) -> Any:
     """Makes tensors of a batch's arrays if the caller is Keras on PyTorch.
 
     Keras copies NumPy arrays before PyTorch gets them, and hands tensors on as they are.
-
-    Args:
-        batch: An array, or a tuple or list of such.
-        caller: The frame that gets it.
-
-    Returns:
-        The batch for any other caller; else the same with tensors that share the arrays' memory,
-        where PyTorch knows the dtype.
     """
     if caller.f_globals.get("__name__") != _ADAPTER:
         return batch

@@ -23,8 +23,6 @@ from pyloader._order.cursor import Cursor
 from pyloader._order.random_stream import Stream
 from pyloader.errors import ImageError, skips_batch
 
-__all__ = ["are_overridden", "check_options", "deliver", "end_epoch", "load_samples"]
-
 _BATCHES, _EPOCH_ORDER, _ORDER = HOOKS = (
     "_get_batches_of_transformed_samples",
     "_set_index_array",

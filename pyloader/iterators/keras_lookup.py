@@ -9,8 +9,6 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-__all__ = ["FILE_FUNCTIONS", "TRANSFORM_FUNCTIONS", "refuse_replaced", "replaced_functions"]
-
 FILE_FUNCTIONS = ("load_img", "img_to_array")
 """What Keras calls for each file."""
 
@@ -53,14 +51,7 @@ def replaced_functions(*names: str) -> list[str]:
 
 
 def refuse_replaced(*names: str) -> None:
-    """Refuses to make batches without functions that a script wants to be called for them.
-
-    Args:
-        *names: `FILE_FUNCTIONS`, `TRANSFORM_FUNCTIONS` or some of them.
-
-    Raises:
-        RuntimeError: At least one was replaced.
-    """
+    """Refuses to make batches without functions that a script wants to be called for them."""
     if replaced := replaced_functions(*names):
         raise RuntimeError(
             "pyloader loads and transforms images without Keras' functions, so it would ignore "

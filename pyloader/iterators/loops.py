@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pyloader.iterators.repeated import Repeated
 
-__all__ = ["EpochLoops"]
-
 
 class EpochLoops(ABC):
     """Loops over the batches of `next()`."""

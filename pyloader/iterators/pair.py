@@ -85,30 +85,22 @@ class PairStats(NamedTuple):
         return f"images\n{self.images}\n\nmasks\n{self.masks}"
 
 
+def _of_images(name: str, doc: str) -> Any:
+    """Returns a property of the pair that is the images' own."""
+    return property(lambda self: getattr(self.images, name), doc=doc)
+
+
 class PairIterator(EpochLoops, KerasDatasetMixin):
     """Delivers (batch of the first iterator, batch of the second one); see `pair`.
 
-    Like its two iterators it delivers for ever through `next()`, and batch i of the current pass
-    through `it[i]`; it may be used from any thread.
-
-    Args:
-        images: As for `pair`.
-        masks: As for `pair`.
-
-    Raises:
-        TypeError: As for `pair`.
-        ValueError: As for `pair`.
-
-    Warns:
-        UserWarning: As for `pair`.
+    Like its two iterators it has no end, `it[i]` is batch i of the current epoch, and it may be
+    used from any thread.
     """
 
     use_sequence_api = True
 
-    images: Iterator
-    """Delivers the first element of each batch."""
-    masks: Iterator
-    """Delivers the second element of each batch."""
+    images: Iterator  #: Delivers the first element of each batch
+    masks: Iterator  #: Delivers the second element of each batch
 
     def __init__(self, images: Iterator, masks: Iterator) -> None:
         for name, iterator in (("images", images), ("masks", masks)):
@@ -142,10 +134,7 @@ class PairIterator(EpochLoops, KerasDatasetMixin):
         lifecycle.register_for_shutdown(self)
 
     def _after_fork(self) -> None:
-        """Leaves the parent's lock behind, and a step that its thread was in.
-
-        Called in the child of a fork.
-        """
+        """Leaves the parent's lock behind, and a step that its thread was in."""
         self._mutex = threading.RLock()
         if self._step_from is not None:
             for iterator, cursor in zip((self.images, self.masks), self._step_from, strict=True):
@@ -153,30 +142,11 @@ class PairIterator(EpochLoops, KerasDatasetMixin):
                 iterator._cursor = cursor
             self._step_from = None
 
-    @property
-    def n(self) -> int:
-        """Number of pairs."""
-        return self.images.n
-
-    @property
-    def batch_size(self) -> int:
-        """Pairs of a batch; the last one of a pass may have fewer."""
-        return self.images.batch_size
-
-    @property
-    def shuffle(self) -> bool:
-        """Whether each pass has a new random order."""
-        return self.images.shuffle
-
-    @property
-    def seed(self) -> int | None:
-        """The seed of both."""
-        return self.images.seed
-
-    @property
-    def batch_index(self) -> int:
-        """Index of the batch that `next()` delivers next."""
-        return self.images.batch_index
+    n = _of_images("n", "Number of pairs.")
+    batch_size = _of_images("batch_size", "Pairs of a batch; the last one may have fewer.")
+    shuffle = _of_images("shuffle", "Whether each epoch has a new random order.")
+    seed = _of_images("seed", "The seed of both.")
+    batch_index = _of_images("batch_index", "Index of the batch that `next()` delivers next.")
 
     @property
     def total_batches_seen(self) -> int:
@@ -200,7 +170,7 @@ class PairIterator(EpochLoops, KerasDatasetMixin):
 
     @property
     def num_batches(self) -> int:
-        """Batches of a pass, `len(it)`."""
+        """Batches of an epoch, `len(it)`."""
         return len(self)
 
     def __len__(self) -> int:
@@ -213,43 +183,28 @@ class PairIterator(EpochLoops, KerasDatasetMixin):
         return self.next()
 
     def next(self) -> tuple[Any, Any]:
-        """Delivers the next batch; after a pass the next one begins.
-
-        Returns:
-            (batch of `images`, batch of `masks`), each as its iterator delivers it.
+        """Delivers the next (batch of `images`, batch of `masks`).
 
         Raises:
-            ImageError: An image or a mask cannot be loaded. The batch of both is lost; the
-                following call delivers the following batch.
-            ValueError: As for the iterators' `next`.
-            RuntimeError: One of them is closed.
+            ImageError: An image or a mask cannot be loaded. The batch of both is skipped.
+            RuntimeError: One of the iterators is closed.
         """
         with self._mutex, self._in_step(lambda cursor, *sampling: cursor.next(*sampling)):
             return self._matched(self.images.next(), self.masks.next())
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
-        """Delivers one batch of the current pass; `next()` goes on from where it was.
-
-        Args:
-            index: Position of the batch in the pass; negative ones count from the end.
-
-        Returns:
-            What `next` returns.
-
-        Raises:
-            ValueError: There is no such batch.
-            ImageError: As for `next`, and so RuntimeError.
-        """
+        """Delivers batch `index` of the current epoch; see `Iterator`."""
+        caller = sys._getframe(1)
         with (
             self._mutex,
             self._in_step(lambda cursor, *sampling: cursor.item(index % cursor.batches, *sampling)),
         ):
-            batch = self._matched(self.images[index], self.masks[index])
-        handed: tuple[Any, Any] = to_torch_if_keras(batch, sys._getframe(1))
-        return handed
+            batches = (it._get_item(index, caller) for it in (self.images, self.masks))
+            batch: tuple[Any, Any] = to_torch_if_keras(self._matched(*batches), caller)
+            return batch
 
     def reset(self) -> None:
-        """Makes `next()` begin a new pass, in a new order when shuffled."""
+        """Makes `next()` begin a new epoch, in a new order when shuffled."""
         with self._mutex:
             self.images.reset()
             self.masks.reset()
@@ -259,23 +214,12 @@ class PairIterator(EpochLoops, KerasDatasetMixin):
         return PairStats(self.images.stats(), self.masks.stats())
 
     def state_dict(self) -> dict[str, Any]:
-        """The position, for `load_state_dict`: all batches delivered so far lie before it.
-
-        Returns:
-            Plain data for JSON: the states of both iterators.
-        """
+        """Returns the position, for `load_state_dict`: the states of both iterators."""
         with self._mutex:
             return self._state_at(self._position())
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Goes on from a saved position; see `Iterator.load_state_dict`.
-
-        Args:
-            state_dict: From `state_dict` of a pair over the same datasets with the same settings.
-
-        Raises:
-            ValueError: It is of other datasets or of other settings; or it is no such state.
-        """
+        """Goes on from a saved position; see `Iterator.load_state_dict`."""
         with self._mutex:
             if not isinstance(state_dict, Mapping) or set(state_dict) != {"images", "masks"}:
                 raise ValueError("this is no state of a pair of iterators of pyloader")
@@ -343,21 +287,21 @@ class PairIterator(EpochLoops, KerasDatasetMixin):
 
     @contextlib.contextmanager
     def _in_step(self, plan: Any) -> AnyIterator[None]:
-        """Has both iterators stand at the same place whatever happens to one of them.
+        """Keeps both iterators at the same position when one of them fails.
 
-        An error passes the batch over for both, by `plan`; an interrupt, or that there is no memory
-        for it now, leaves both before it.
+        An error skips the batch for both, by `plan`; an interrupt, or a lack of memory for now,
+        leaves both before it.
         """
         before = self._step_from = self.images._cursor, self.masks._cursor
         try:
             yield
         except BaseException as error:
             if not skips_batch(error):
-                self._stand(*before)
+                self._move_both(*before)
             elif self.images._cursor is not before[0]:  # it went first
                 random = np.random.RandomState(0)
                 samplers = _sampler_of(self.images), _sampler_of(self.masks)
-                self._stand(
+                self._move_both(
                     *(
                         plan(cursor, sampler, random).after
                         for cursor, sampler in zip(before, samplers, strict=True)
@@ -367,7 +311,7 @@ class PairIterator(EpochLoops, KerasDatasetMixin):
         finally:
             self._step_from = None
 
-    def _stand(self, images: Cursor, masks: Cursor) -> None:
+    def _move_both(self, images: Cursor, masks: Cursor) -> None:
         """Moves both iterators, as far as they are not there yet."""
         for iterator, cursor in ((self.images, images), (self.masks, masks)):
             if iterator.total_batches_seen != cursor.total_batches_seen:

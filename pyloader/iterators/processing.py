@@ -26,8 +26,6 @@ from pyloader.iterators.base import ImageSource
 from pyloader.iterators.keras_lookup import FILE_FUNCTIONS, TRANSFORM_FUNCTIONS, refuse_replaced
 from pyloader.options import CHANNELS
 
-__all__ = ["describe_source", "generator_key", "generator_settings", "prepare_images"]
-
 _METHODS = ("get_random_transform", "apply_transform", "standardize")
 _MUTABLE = (
     "zoom_range",
@@ -90,19 +88,7 @@ def describe_source(
     interpolation: str = "nearest",
     keep_aspect_ratio: bool = False,
 ) -> ImageSource:
-    """Describes what an iterator loads that passes images through a generator.
-
-    Args:
-        it: The iterator, with `image_data_generator`, `data_format`, `dtype`, `save_to_dir`.
-        images: Paths or an array.
-        shape: The shape of one image of a batch.
-        number_limit: Upper limit of the random number in the name of a saved file.
-        color_mode: How files are read, and so `interpolation` and `keep_aspect_ratio`.
-
-    Raises:
-        ValueError: A brightness for images without 1, 3 or 4 channels.
-        RuntimeError: A script has replaced a function of Keras' that would not be called.
-    """
+    """Describes what an iterator loads that passes images through a generator."""
     generator = it.image_data_generator
     channels_first = it.data_format == "channels_first"
     height, width = shape[1:] if channels_first else shape[:2]
@@ -177,13 +163,7 @@ def prepare_images(it: Any, batch: Batch, shape: tuple[int, ...]) -> Any:
 
 
 def generator_settings(generator: Any, dtype: DTypeLike, **others: Any) -> dict[str, Any]:
-    """Returns what decides about the bytes of batches, for a state: plain data, no defaults.
-
-    Args:
-        generator: The ImageDataGenerator, or None.
-        dtype: The dtype of images.
-        **others: Settings of the iterator; left out where they are None.
-    """
+    """Returns what decides about the bytes of batches, for a state: plain data, no defaults."""
     settings = {"dtype": np.dtype(dtype).name, **others}
     if generator is not None:
         for name, default in _DEFAULTS.items():

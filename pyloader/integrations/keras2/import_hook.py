@@ -9,8 +9,6 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-__all__ = ["ImportHook"]
-
 Fallback = str | Callable[[], ModuleType]
 """Another module's name, or a function that makes a module."""
 

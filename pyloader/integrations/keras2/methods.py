@@ -13,8 +13,6 @@ from pyloader.iterators.base import Iterator
 from pyloader.iterators.feeds import Feed, is_sequence, make_feed
 from pyloader.iterators.pair import PairIterator
 
-__all__ = ["old_methods"]
-
 
 def fit_generator(
     self: Any,

@@ -15,8 +15,6 @@ import numpy as np
 
 from pyloader.integrations.keras2.import_hook import Fallback
 
-__all__ = ["IMAGE_SUBMODULES", "fallback_for", "fallback_for_tensorflow", "missing_names"]
-
 IMAGE_SUBMODULES = (
     "affine_transformations",
     "dataframe_iterator",

@@ -25,8 +25,6 @@ from pyloader.iterators.base import Iterator
 from pyloader.iterators.dataframe import DataFrameIterator
 from pyloader.iterators.directory import DirectoryIterator
 
-__all__ = ["patch_for_run", "patch_keras", "unpatch_keras"]
-
 _CLASSES = {
     "ImageDataGenerator": ImageDataGenerator,
     "DirectoryIterator": DirectoryIterator,

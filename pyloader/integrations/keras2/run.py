@@ -16,8 +16,6 @@ from typing import Any
 
 from pyloader.integrations.keras2.patch import patch_for_run
 
-__all__ = ["run_script"]
-
 
 def run_script(script: str, arguments: Sequence[str]) -> None:
     """Runs a script as `__main__`, with `sys.argv` and `sys.path` as Python sets them.
