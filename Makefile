@@ -49,10 +49,10 @@ bench: $(VENV)/with-bench
 	@[ -n "$(DATA)" ] || { echo "Say which pictures: make bench DATA=folder"; exit 1; }
 	$(BIN)/python -m bench --data "$(DATA)" --chart $(ARGS)
 
-# The same, with its chart and table written into README.md.
+# The same, with its chart and tables written into bench/RESULTS.md.
 scoreboard: $(VENV)/with-bench
 	@[ -n "$(DATA)" ] || { echo "Say which pictures: make scoreboard DATA=folder"; exit 1; }
-	$(BIN)/python -m bench --data "$(DATA)" --readme README.md \
+	$(BIN)/python -m bench --data "$(DATA)" --readme bench/RESULTS.md \
 	    --chart bench/results/scoreboard.png $(ARGS)
 
 # The C++ rooms without Python, under address, undefined-behaviour and thread sanitizers. And a short
