@@ -72,7 +72,7 @@ def transform_rows(table: NDArray[np.float64], height: int, width: int) -> NDArr
     if not differs.any():
         return rows
     rows[:, 0] = differs.any(axis=1)
-    matrices = _centred(_matrices(table, differs.any(axis=0)), height, width)
+    matrices = _centered(_matrices(table, differs.any(axis=0)), height, width)
     # Keras' matrices act on (column, row); here rows come first.
     rows[:, 1] = matrices[:, 1, 1]
     rows[:, 2] = matrices[:, 1, 0]
@@ -118,8 +118,8 @@ def _identities(count: int) -> NDArray[np.float64]:
     return matrices
 
 
-def _centred(matrices: NDArray[np.float64], height: int, width: int) -> NDArray[np.float64]:
-    """The same maps around the centre of the image instead of its first pixel."""
+def _centered(matrices: NDArray[np.float64], height: int, width: int) -> NDArray[np.float64]:
+    """The same maps around the center of the image instead of its first pixel."""
     x, y = float(height) / 2 - 0.5, float(width) / 2 - 0.5
     offset = np.array([[1, 0, x], [0, 1, y], [0, 0, 1]])
     reset = np.array([[1, 0, -x], [0, 1, -y], [0, 0, 1]])

@@ -27,23 +27,17 @@ def to_torch(batch: Any, device: Any = None, *, pin_memory: bool = False) -> Any
 
     Args:
         batch: What an iterator delivers: an array, or a tuple, list or dict of such.
-        device: Where to copy the tensors: a `torch.device`, or what makes one. None (default) and
-            "cpu" copy nothing: the tensors share their memory with the arrays, and both may be
-            written to. A copy to a CUDA device is not waited for; operations on the device's
-            current stream come after it.
-        pin_memory: Whether the arrays are copied to page-locked memory first, from where a CUDA
-            device reads faster and while the CPU goes on. Default False. Without an accelerator
-            it has no effect, and warns, as a DataLoader does.
+        device: Where to copy the tensors. None (default) and "cpu" copy nothing: tensors and
+            arrays share their memory. Operations on a CUDA device's current stream come after the
+            copy to it.
+        pin_memory: Whether to copy through page-locked memory, from which a CUDA device reads
+            faster. Default False. Without an accelerator it has no effect, and warns.
 
     Returns:
         The same structure with tensors, of the arrays' shapes and dtypes.
 
     Raises:
-        TypeError: PyTorch has no tensors of an array's dtype, as for strings and objects; or there
-            is something else than arrays in the batch.
-
-    Warns:
-        UserWarning: There is no accelerator to pin memory for.
+        TypeError: PyTorch has no tensors of an array's dtype, as for strings and objects.
 
     Example:
         >>> import numpy as np
@@ -57,21 +51,15 @@ def to_torch(batch: Any, device: Any = None, *, pin_memory: bool = False) -> Any
 
 
 class TorchLoader:
-    """Passes of an iterator as tensors: `for x, y in loader` is one pass of `len(loader)` batches.
+    """Epochs of an iterator as tensors: `for x, y in loader` is one epoch.
 
-    With a device that is not the CPU, the batch after the one handed out is on its way there
-    already. A loop that is left early is over: the next one begins a new pass. After
-    `load_state_dict`, and at the beginning, a loop delivers what the iterator has left of its pass.
-
-    The loader takes the iterator over: draw no batches from it directly.
+    With another device than the CPU, the next batch is copied there while one is in use. After a
+    `break`, the next loop begins a new epoch; after `load_state_dict` it delivers the rest of that
+    one. Do not take batches from the iterator directly.
 
     Args:
         iterator: What `flow`, `flow_from_directory` and the like return.
-        device: As for `to_torch`.
-        pin_memory: As for `to_torch`.
-
-    Warns:
-        UserWarning: There is no accelerator to pin memory for.
+        device: As for `to_torch`, and so `pin_memory`.
 
     Example:
         >>> import numpy as np
@@ -101,13 +89,10 @@ class TorchLoader:
         return _batch_indices(self._iterator)
 
     def __iter__(self) -> Generator[Any, None, None]:
-        """Begins a pass, or goes on with one after `load_state_dict`.
-
-        Yields:
-            Batches as tensors, see `to_torch`.
+        """Begins an epoch, or goes on with one after `load_state_dict`.
 
         Raises:
-            ImageError: An image of the batch cannot be loaded; the pass ends there.
+            ImageError: An image of the batch cannot be loaded; the epoch ends there.
             RuntimeError: Another loop over this loader has begun since.
         """
         if self._in_loop:
@@ -126,28 +111,14 @@ class TorchLoader:
         self._in_loop = False
 
     def state_dict(self) -> dict[str, Any]:
-        """The position after the batches that were handed out, as the iterator describes it.
-
-        Batches prepared or copied ahead do not count. The state goes into JSON and into any
-        checkpoint; it is that of the iterator, for use with or without this loader.
-
-        Returns:
-            The iterator's state.
-        """
+        """Returns the iterator's state after the batches that were handed out."""
         iterator, mark = self._iterator, self._handed_out
         state: dict[str, Any]
         state = iterator.state_dict() if mark is None else iterator._state_at(mark.position)
         return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes to a position: the next loop delivers the rest of the pass from there.
-
-        Args:
-            state: From `state_dict` of this class or of the iterator.
-
-        Raises:
-            ValueError: It does not fit the iterator; see its `load_state_dict`.
-        """
+        """Goes to a position: the next loop delivers the rest of the epoch from there."""
         self._iterator.load_state_dict(state)
         self._handed_out = None
         self._loop += 1
@@ -160,7 +131,7 @@ class TorchLoader:
             self._handed_out = None
 
     def _batches(self) -> AnyIterator[Any]:
-        """What is left of the pass."""
+        """Returns the rest of the epoch."""
         batches = self._iterator.remaining()
         if self._device.type != "cpu":
             return self._copied_ahead(batches)
@@ -207,17 +178,9 @@ class TorchLoader:
 def as_iterable_dataset(iterator: Any) -> IterableDataset[Any]:
     """Makes a dataset for `DataLoader(dataset, batch_size=None, num_workers=0)`.
 
-    For code that insists on a DataLoader; `TorchLoader` does the same with less between. A loop
-    over the DataLoader is one pass. The iterator's threads load the images, so worker processes
-    gain nothing and cost a copy of each batch. One worker works; its passes follow each other in
-    the iterator's order, from where the iterator stands, whether it lives on between them or not.
-
-    Args:
-        iterator: What `flow`, `flow_from_directory` and the like return. The dataset takes it over.
-
-    Returns:
-        The dataset. Its elements are batches: pass `batch_size=None`. With several workers, a loop
-        over it raises a RuntimeError: each of them would deliver every batch.
+    For code that insists on a DataLoader; `TorchLoader` does the same with less overhead. A loop
+    over the DataLoader is one epoch. Its elements are batches: pass `batch_size=None`. The
+    iterator's threads load the images, so worker processes gain nothing; one is allowed.
 
     Example:
         >>> import numpy as np
@@ -237,9 +200,9 @@ class _BatchDataset(IterableDataset[Any]):  # type: ignore[misc]
     def __init__(self, iterator: Any) -> None:
         self._iterator = iterator
         self._loader = TorchLoader(iterator)
-        # A worker's passes are unknown here and to the next worker, so their number is shared, with
+        # A worker's epochs are unknown here and to the next worker, so their number is shared, with
         # the number of batches seen before the first of them.
-        self._passes = torch.zeros(2, dtype=torch.int64).share_memory_()
+        self._epochs = torch.zeros(2, dtype=torch.int64).share_memory_()
         self._start: _Start | None = None  # in a worker
 
     def __getstate__(self) -> dict[str, Any]:
@@ -267,19 +230,19 @@ class _BatchDataset(IterableDataset[Any]):  # type: ignore[misc]
         return self._pass_of_worker()
 
     def _pass_of_worker(self) -> AnyIterator[Any]:
-        """One pass in a worker process, the one after those that workers began before.
+        """One epoch in a worker process, the one after those that workers began before.
 
         The first of them is what the iterator, where it stands in the main process, has left of
         its own.
         """
-        iterator, passes = self._iterator, self._passes
+        iterator, epochs = self._iterator, self._epochs
         if self._start is None:
             done, batches = iterator._progress()
             self._start = _Start(iterator.total_batches_seen, batches - done)
-            if passes[1] != self._start.seen:  # the main process moved it
-                passes[0], passes[1] = 0, self._start.seen
-        number = int(passes[0])
-        passes[0] += 1
+            if epochs[1] != self._start.seen:  # the main process moved it
+                epochs[0], epochs[1] = 0, self._start.seen
+        number = int(epochs[0])
+        epochs[0] += 1
         if number == 0:
             return map(to_torch, iterator.remaining())
         iterator.reset()
@@ -293,7 +256,7 @@ class _Start(NamedTuple):
     """Where a worker's copy of the iterator stood at first."""
 
     seen: int  #: Batches seen
-    left: int  #: Batches left of the pass
+    left: int  #: Batches left of the epoch
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Endless datasets for Keras 3's fit, from all that Keras 2's `fit_generator` took.
 
-Keras 2 cycled freely: an epoch had as many steps as it was told, whatever the length of a pass.
+Keras 2 cycled freely: an epoch had as many steps as it was told, whatever the number of batches.
 Keras 3 cuts epochs short where a finite dataset ends; a dataset without a length it lets run.
 Each feed is such a dataset: Keras asks for batch 0, 1, 2, ... and begins again at 0 for each
 evaluation, and after a look at the first batches from which it builds the model.
@@ -50,7 +50,7 @@ class Feed(KerasDatasetMixin, ABC):
         """The next batch of the source; with index 0 the first one of a new pass."""
 
     def on_epoch_begin(self) -> None:
-        """Does nothing: passes follow each other, whatever Keras calls an epoch."""
+        """Does nothing: epochs follow each other, whatever Keras calls an epoch."""
 
     def on_epoch_end(self) -> None:
         """Does nothing, see `on_epoch_begin`."""

@@ -1,4 +1,4 @@
-"""An endless dataset for Keras 3 whose passes follow each other unbroken."""
+"""An endless dataset for Keras 3 whose epochs follow each other unbroken."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pyloader.iterators.keras_dataset import to_torch_if_keras
 __all__ = ["Repeated"]
 
 _REMEMBERED = 1024
-"""Batches that whoever asks may be ahead of the training, at most; TensorFlow asks ahead."""
+"""Batches that may be requested ahead of the training, as TensorFlow does, at most."""
 
 
 class Repeated(Feed):
