@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 project = "pyloader"
 author = "The pyloader developers"
-copyright = "the pyloader developers, MIT licence"
+copyright = "the pyloader developers, MIT license"
 release = version = re.search(
     r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(), re.M
 ).group(1)
@@ -50,7 +50,7 @@ _ALIAS = re.compile(r"TypeAliasForwardRef\('(\w+)'\)")
 
 
 def setup(app):
-    """Has attributes' descriptions taken as they are, and aliases shown by their names alone.
+    """Has attributes' descriptions taken as they are, and aliases shown by name.
 
     Below an attribute, napoleon would read "what: more of it" as a type and a text.
     """

@@ -53,25 +53,6 @@ class ImageDataset(Iterator):
     `len` is the number of batches. It is at the same time what `fit` takes: `ds[i]` is batch i of
     the current epoch, `next` and the other methods are those of the other iterators. One loop may
     run at a time; an interrupted one ends when the next one begins.
-
-    Args:
-        file_paths: The image files.
-        labels: Their labels, (n,), or None.
-        class_names: Kept as an attribute, and counted for `label_mode="categorical"`.
-        label_mode: "int", "categorical", "binary" or None; see `image_dataset_from_directory`.
-        color_mode: "rgb", "rgba" or "grayscale".
-        batch_size: Samples of a batch; None: samples come singly, without the axis of the batch.
-        image_size: (height, width) of the images in pixels.
-        shuffle: Whether each epoch has a new order.
-        seed: Fixes the orders.
-        interpolation: Name of Pillow's filter.
-        crop_to_aspect_ratio: Whether to crop the center to the shape of `image_size`.
-        pad_to_aspect_ratio: Whether to fit the image into `image_size` and frame it with zeros.
-        data_format: "channels_last" or "channels_first".
-        options: How batches are loaded.
-
-    Raises:
-        ValueError: An option that does not go with `batch_size=None`.
     """
 
     file_paths: list[str]  #: The image files in dataset order; `batch_indices` are positions in it.

@@ -61,23 +61,11 @@ class Repeated(Feed):
         return state
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Moves the source; see `Iterator.load_state_dict`.
-
-        Args:
-            state_dict: From `state_dict`.
-        """
+        """Moves the source; see `Iterator.load_state_dict`."""
         self._source.load_state_dict(state_dict)
 
     def state_after(self, batches: int) -> dict[str, Any]:
-        """The position after some batches of a `fit`, of those that Keras asked for in it.
-
-        Keras may have asked for more than it has trained on.
-
-        Args:
-            batches: How many, at least 1.
-
-        Returns:
-            The state.
+        """Returns the state after some batches of a `fit`; Keras may have requested more.
 
         Raises:
             ValueError: There were not as many, or they are too long ago.
