@@ -209,6 +209,7 @@ class ImageDataGenerator(ChangeCounter):
         shard: ShardSpec = None,
         last_batch: LastBatch = "keep",
         memory_limit: int | str | None = None,
+        verbose: bool = True,
     ) -> NumpyArrayIterator:
         """Makes an iterator over images in an array.
 
@@ -249,7 +250,7 @@ class ImageDataGenerator(ChangeCounter):
         """
         options = LoaderOptions(
             num_threads=num_threads, prefetch=prefetch, pin_memory=pin_memory, shard=shard,
-            last_batch=last_batch, memory_limit=memory_limit,
+            last_batch=last_batch, memory_limit=memory_limit, verbose=verbose,
         )  # fmt: skip
         return NumpyArrayIterator(
             x, y, self, batch_size=batch_size, shuffle=shuffle, sample_weight=sample_weight,

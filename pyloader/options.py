@@ -30,7 +30,7 @@ CacheSpec: TypeAlias = str | os.PathLike[str] | None
 CHANNELS: dict[str, int] = {"grayscale": 1, "rgb": 3, "rgba": 4}
 INTERPOLATIONS: tuple[str, ...] = get_args(Interpolation)
 
-DECODING_OPTIONS = ("cache", "cache_limit", "fidelity", "max_pixels", "on_error", "verbose")
+DECODING_OPTIONS = ("cache", "cache_limit", "fidelity", "max_pixels", "on_error")
 """Options that can do nothing where no files are decoded."""
 
 

@@ -265,14 +265,13 @@ def _arrays(dice: random.Random, options: dict[str, Any]) -> Subject:
     dtype = dice.choice(["float32", "float32", "uint8"])
     x = (noise.random((count, 9, 7, 3)) * 255).astype(dtype)
     y = np.arange(count)
-    for name in ("cache", "cache_limit", "verbose", "fidelity"):
+    for name in ("cache", "cache_limit", "fidelity", "on_error"):
         options.pop(name, None)
     if options["last_batch"] == "drop":
         options["last_batch"] = "keep"
 
     def make() -> Any:
-        known = {name: value for name, value in options.items() if name != "verbose"}
-        return ImageDataGenerator(preprocessing_function=add_three).flow(x, y, **known)
+        return ImageDataGenerator(preprocessing_function=add_three).flow(x, y, **options)
 
     def judge(iterator: Any, batch: Any, alone: bool) -> int:
         images, labels, *weights = batch

@@ -7,12 +7,18 @@ import shutil
 import subprocess
 import sys
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from cached import assert_delivers, assert_serves, filled, flow, passes, write_folder
+
+
+def _problems(caught: Iterable[warnings.WarningMessage]) -> list[warnings.WarningMessage]:
+    """The warnings about a cache, without Pillow's about an image."""
+    return [warning for warning in caught if str(warning.message).startswith("cache=")]
 
 
 @pytest.fixture(scope="module")
@@ -79,8 +85,8 @@ def test_a_full_file_system_is_one_warning_and_no_error(
         it = flow(folder, cache=disk / "c", cache_limit="1GB", shuffle=False)
         with pytest.warns(UserWarning, match="No space left on device") as caught:
             assert_delivers(it, expected)
-        assert len(caught) == 1
-        assert Path(caught[0].filename).name == "cached.py"
+        (problem,) = _problems(caught)
+        assert Path(problem.filename).name == "cached.py"
         assert it.stats().cache_hits > 0
         del it
         # Without a limit of the user's, a twentieth of the disk is left.
@@ -100,7 +106,7 @@ def test_a_folder_that_cannot_be_is_one_warning(
     it = flow(folder, cache=path, shuffle=False)
     with pytest.warns(UserWarning, match="the folder cannot be used") as caught:
         assert_delivers(it, expected)
-    assert len(caught) == 1
+    assert len(_problems(caught)) == 1
     assert "the folder cannot be used" in it.stats().cache
 
 
@@ -122,6 +128,6 @@ def test_a_read_only_folder_serves_and_warns_when_something_is_missing(
         with pytest.warns(UserWarning, match="Read-only file system") as caught:
             passes(it, 2)
         it.close()
-        assert len(caught) == 1
+        assert len(_problems(caught)) == 1
     finally:
         subprocess.run(["umount", "-l", cache], check=True)

@@ -75,7 +75,7 @@ CHANGES: list[tuple[Callable[[Path], None], str]] = [
     (_remove, "No such file or directory"),
     (_empty, "the file is empty"),
     (_cut, "the file is truncated"),
-    (_replace_by_text, "not an image that pyloader knows"),
+    (_replace_by_text, "not an image that Pillow can open"),
     (_replace_by_folder, "Is a directory"),
     (_replace_by_pipe, "it is not a regular file"),
     (_replace_by_loop, "Too many levels of symbolic links"),

@@ -168,6 +168,7 @@ _ARRAY_OPTIONS = [
     ("shard", None),
     ("last_batch", "keep"),
     ("memory_limit", None),
+    ("verbose", True),
 ]
 
 

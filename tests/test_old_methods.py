@@ -157,13 +157,13 @@ def test_epochs_have_the_steps_they_were_told(
 @pytest.mark.filterwarnings("ignore:`Model")
 def test_passes_follow_each_other_unbroken(model: Any, iterator: DirectoryIterator) -> None:
     seen: list[Any] = []
-    make_batch = iterator._make_batch
+    collate = iterator._collate
 
-    def spy(images: Any, ids: Any, drawn: Any) -> Any:
-        seen.append(ids)
-        return make_batch(images, ids, drawn)
+    def spy(batch: Any) -> Any:
+        seen.append(batch.ids)
+        return collate(batch)
 
-    iterator._make_batch = spy  # type: ignore[method-assign]
+    iterator._collate = spy  # type: ignore[method-assign]
     model.fit_generator(iterator, steps_per_epoch=4, epochs=3, verbose=0)
     for start in (0, 6):
         assert sorted(np.concatenate(seen[start : start + 6])) == list(range(23))

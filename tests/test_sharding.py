@@ -211,7 +211,7 @@ def test_last_batch_is_one_of_three(class_folders: Path, last_batch: Any) -> Non
 
 
 def test_what_would_leave_nothing_is_refused(class_folders: Path) -> None:
-    with pytest.raises(ValueError, match="nothing of 23 samples"):
+    with pytest.raises(ValueError, match="no batch of 23 samples"):
         _flow(class_folders, batch_size=24, last_batch="drop")
     with pytest.raises(ValueError, match="batch_size"):
         image_dataset_from_directory(class_folders, batch_size=None, shard=(0, 2), verbose=False)

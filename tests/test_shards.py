@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from pyloader._distributed import shards
-from pyloader._distributed.shards import Shard, check_shard, find_shard
+from pyloader._distributed.shards import Shard, find_shard
+from pyloader.options import check_shard
 
 VARIABLES = [
     *("RANK", "WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "PMI_RANK"),

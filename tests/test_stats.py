@@ -75,7 +75,7 @@ def test_pinning_is_told_in_words(
 def test_every_counter_of_the_loader_is_a_field(class_folders: Path) -> None:
     with _flow(class_folders) as iterator:
         next(iterator)
-        counters = iterator._lookahead.counters()
+        counters = iterator._queue.counters()
     values = {name: number for number, name in enumerate(counters, 1)}
     fields = make_stats(values, samples=0, batches=0, seconds=0.0).as_dict()
     for name, value in values.items():

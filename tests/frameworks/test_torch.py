@@ -339,11 +339,11 @@ from pyloader import pair
 
 flow = make_flow()
 addresses = []
-make = type(flow)._make_batch
-def note(self, images, rows, drawn):
-    addresses.append(images.ctypes.data)
-    return make(self, images, rows, drawn)
-type(flow)._make_batch = note
+collate = type(flow)._collate
+def note(self, batch):
+    addresses.append(batch.images.ctypes.data)
+    return collate(self, batch)
+type(flow)._collate = note
 
 for dataset in (flow, flow.repeat(), pair(make_flow(), make_flow())):
     addresses.clear()
