@@ -83,7 +83,7 @@ class Loader:
         color_mode: str,  # "grayscale" | "rgb" | "rgba"
         interpolation: str,  # nearest bilinear bicubic box hamming lanczos
         keep_aspect_ratio: bool,
-        pad_to_aspect_ratio: bool,  # no transforms and no `finish` go with it
+        pad_to_aspect_ratio: bool,  # instead, not both
         channels_first: bool,
         store_table: NDArray[Any],  # (256,): the batch value of every byte, in the batch's dtype
         num_threads: int,
@@ -174,6 +174,10 @@ def load_image(
 ) -> NDArray[np.uint8] | None:
     """One image, (H, W, C) uint8, on the calling thread; None when `hooks.decode_other` returned
     None (a deep image, which the caller decodes itself). Raises ImageError."""
+
+def fitted_place(size: tuple[int, int], target: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Top, left, height and width in pixels of an image of `size` that is fitted into `target`,
+    both (height, width), with its aspect ratio kept, as TensorFlow computes them."""
 
 def transform_image(
     image: NDArray[np.float32],

@@ -40,7 +40,8 @@ def write_folder(root: Path, jpegs: int = 20) -> Path:
         (root / ("first", "second")[index % 2] / f"{index:03d}.jpg").write_bytes(content)
     colors = pictures.picture(random, 40, 36, 4)
     for mode in ("RGB", "RGBA", "L", "LA", "P", "1"):
-        image = Image.fromarray(colors).convert(mode)
+        # Pillow warns about palettes with an alpha for each entry, and warnings are errors here.
+        image = Image.fromarray(colors[:, :, :3] if mode == "P" else colors).convert(mode)
         image.save(root / "second" / f"{mode}.png")
         image.resize((50, 61)).save(root / "first" / f"{mode}.png")
     Image.fromarray(colors[:, :, :3]).convert("CMYK").save(root / "first" / "cmyk.jpg")

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pyloader import image_dataset_from_directory, load_img
+from pyloader._pyloader import fitted_place
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 
 
-def fitted_place(size: tuple[int, int], target: tuple[int, int]) -> tuple[int, int, int, int]:
+def tensorflows_place(size: tuple[int, int], target: tuple[int, int]) -> tuple[int, int, int, int]:
     """Top, left, height and width, by TensorFlow's float32 arithmetic."""
     height, width = np.float32(size[0]), np.float32(size[1])
     ratio = max(width / np.float32(target[1]), height / np.float32(target[0]))
@@ -29,7 +30,7 @@ def fitted_place(size: tuple[int, int], target: tuple[int, int]) -> tuple[int, i
 def padded(path: str, target: tuple[int, int], color_mode: Any, **options: Any) -> NDArray[Any]:
     """What a dataset delivers for a file, made of `load_img`."""
     natural = load_img(path, color_mode).shape[:2]
-    top, left, height, width = fitted_place(natural, target)
+    top, left, height, width = tensorflows_place(natural, target)
     image = load_img(path, color_mode, (height, width), **options)
     place = np.zeros((*target, image.shape[2]), np.float32)
     place[top : top + height, left : left + width] = image
@@ -159,10 +160,17 @@ def test_bad_images_are_dropped_or_replaced(folder: Path, tmp_path: Path, on_err
 def test_the_place_is_tensorflows(
     tmp_path: Path, size: tuple[int, int], target: tuple[int, int], place: Any
 ) -> None:
-    assert fitted_place(size, target) == place
+    assert fitted_place(size, target) == place == tensorflows_place(size, target)
     Image.new("L", size[::-1], 255).save(tmp_path / "white.png")
     dataset = dataset_of(tmp_path, image_size=target, color_mode="grayscale", batch_size=1)
     rows, columns = np.nonzero(next(iter(dataset))[0, :, :, 0])
     top, left, height, width = place
     assert (rows.min(), columns.min()) == (top, left)
     assert (np.ptp(rows) + 1, np.ptp(columns) + 1) == (height, width)
+
+
+def test_places_of_any_size_are_tensorflows() -> None:
+    random = np.random.default_rng(4)
+    for sides in np.exp(random.uniform(0, np.log(70_000), (20_000, 4))).astype(int).tolist():
+        size, target = (sides[0], sides[1]), (sides[2], sides[3])
+        assert fitted_place(size, target) == tensorflows_place(size, target)

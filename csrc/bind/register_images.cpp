@@ -1,9 +1,14 @@
-// load_image(): one image on the calling thread.
+// load_image(): one image on the calling thread. fitted_place(): where a padded one lies.
+#include <algorithm>
 #include <string>
 #include <string_view>
+#include <utility>
+
+#include <pybind11/stl.h>
 
 #include "bind/bind.h"
 #include "bind/python_code.h"
+#include "image/resize_plan.h"
 #include "io/file_source.h"
 #include "loader/load_image.h"
 
@@ -49,6 +54,15 @@ py::object load_image_bound(const py::bytes& source, bool is_path, py::object ho
   return pixels;
 }
 
+py::tuple fitted_place(std::pair<int, int> size, std::pair<int, int> target) {
+  if (std::min({size.first, size.second, target.first, target.second}) < 1) {
+    throw py::value_error("sizes must be > 0");
+  }
+  const Box box = fitted_box({.width = size.second, .height = size.first},
+                             {.width = target.second, .height = target.first});
+  return py::make_tuple(box.top, box.left, box.bottom - box.top, box.right - box.left);
+}
+
 }  // namespace
 
 void register_images(py::module_& module) {
@@ -57,6 +71,7 @@ void register_images(py::module_& module) {
              py::arg("width"), py::arg("interpolation"), py::arg("keep_aspect_ratio"),
              py::arg("fidelity") = "exact", py::arg("max_pixels") = ImageLimits().pixels,
              py::arg("load_truncated") = false);
+  module.def("fitted_place", &fitted_place, py::arg("size"), py::arg("target"));
 }
 
 }  // namespace pyloader

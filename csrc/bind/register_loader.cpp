@@ -259,6 +259,9 @@ std::unique_ptr<Loader> make_loader(
       (store_table.flags() & py::array::c_style) == 0) {
     throw py::value_error("store_table must hold 256 values");
   }
+  if (keep_aspect_ratio && pad_to_aspect_ratio) {
+    throw py::value_error("keep_aspect_ratio crops, pad_to_aspect_ratio does not: choose one");
+  }
   const py::dtype dtype = store_table.dtype();
   PoolConfig config;
   SampleSpec& spec = config.spec;

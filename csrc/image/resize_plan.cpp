@@ -1,6 +1,7 @@
 #include "image/resize_plan.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace pyloader {
 namespace {
@@ -68,6 +69,24 @@ Box crop_box(Size source, Size target) {
   const int top = (source.height - crop_height) / 2;
   const int left = (source.width - crop_width) / 2;
   return {left, top, left + crop_width, top + crop_height};
+}
+
+// In TensorFlow's float32 arithmetic, which makes some images a pixel smaller than exact arithmetic
+// would, and moves them towards the top left.
+Box fitted_box(Size source, Size target) {
+  const auto width = static_cast<float>(source.width), height = static_cast<float>(source.height);
+  const auto place_width = static_cast<float>(target.width);
+  const auto place_height = static_cast<float>(target.height);
+  const float ratio = std::max(width / place_width, height / place_height);
+  // Returns begin and length. The bounds hold beyond 2^24 too, where floats skip integers.
+  const auto fit = [](float place, float part, int side) {
+    const int length = std::clamp(static_cast<int>(part), 1, side);
+    const int begin = std::clamp(static_cast<int>((place - part) / 2), 0, side - length);
+    return std::pair(begin, length);
+  };
+  const auto [left, fitted_width] = fit(place_width, width / ratio, target.width);
+  const auto [top, fitted_height] = fit(place_height, height / ratio, target.height);
+  return {left, top, left + fitted_width, top + fitted_height};
 }
 
 size_t AxisPlanCache::Hash::operator()(const AxisKey& key) const {

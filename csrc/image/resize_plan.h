@@ -30,6 +30,10 @@ struct Box {
 };
 Box crop_box(Size source, Size target);
 
+// The part of `target` that an image of size `source` fills when it is fitted into its middle with
+// its aspect ratio kept, as TensorFlow's resize_with_pad computes it. No side is empty.
+Box fitted_box(Size source, Size target);
+
 struct ResizeRequest {
   Size source;  // of the image
   Size target;

@@ -28,6 +28,11 @@ const char* name_of(Fidelity fidelity) {
   return entropy_decoder() == EntropyDecoder::kOwn ? "fast" : "fast_libjpeg";
 }
 
+const char* name_of_fit(const SampleSpec& spec) {
+  if (spec.pad_to_aspect_ratio) return "pad";
+  return spec.keep_aspect_ratio ? "crop" : "stretch";
+}
+
 const char* name_of_mode(int channels) {
   return channels == 1 ? "grayscale" : channels == 3 ? "rgb" : "rgba";
 }
@@ -36,14 +41,11 @@ const char* name_of_mode(int channels) {
 
 CacheFormat cache_format(const SampleSpec& spec) {
   const SampleLayout& layout = spec.layout;
-  const std::string name =
-      std::to_string(layout.size.height) + "x" + std::to_string(layout.size.width) + "-" +
-      name_of_mode(layout.channels) + "-" + name_of(spec.filter) + "-" +
-      (spec.keep_aspect_ratio     ? "crop"
-       : spec.pad_to_aspect_ratio ? "pad"
-                                  : "stretch") +
-      "-" + name_of(spec.fidelity) + (spec.load_truncated ? "-truncated" : "") + "-v" +
-      std::to_string(kPixelsVersion);
+  const std::string name = std::to_string(layout.size.height) + "x" +
+                           std::to_string(layout.size.width) + "-" + name_of_mode(layout.channels) +
+                           "-" + name_of(spec.filter) + "-" + name_of_fit(spec) + "-" +
+                           name_of(spec.fidelity) + (spec.load_truncated ? "-truncated" : "") +
+                           "-v" + std::to_string(kPixelsVersion);
   return {.name = name, .bytes = layout.values()};
 }
 

@@ -27,6 +27,35 @@ void Unpremultiplier::accept(int y, const uint8_t* row) {
   next_->accept(y, row_.data());
 }
 
+void Framer::begin(Size frame, const Box& box, int row_channels, int channels, RowSink& next) {
+  frame_ = frame;
+  box_ = box;
+  row_channels_ = row_channels;
+  channels_ = channels;
+  next_ = &next;
+  row_.assign(static_cast<size_t>(frame.width) * static_cast<size_t>(channels) + kRowSlack, 0);
+}
+
+void Framer::accept(int y, const uint8_t* row) {
+  if (y == 0) {
+    for (int above = 0; above < box_.top; ++above) next_->accept(above, row_.data());
+  }
+  const ptrdiff_t width = box_.right - box_.left;
+  uint8_t* const out = row_.data() + ptrdiff_t{box_.left} * channels_;
+  if (row_channels_ == channels_) {
+    std::memcpy(out, row, static_cast<size_t>(width * channels_));
+  } else {
+    for (ptrdiff_t x = 0; x < width; ++x) {
+      std::fill_n(out + 4 * x, 3, row[x]);
+      out[4 * x + 3] = 255;
+    }
+  }
+  next_->accept(box_.top + y, row_.data());
+  if (box_.top + y + 1 < box_.bottom) return;
+  std::fill_n(out, width * channels_, uint8_t{0});
+  for (int below = box_.bottom; below < frame_.height; ++below) next_->accept(below, row_.data());
+}
+
 PixelKeeper::PixelKeeper(const SampleLayout& layout, SimdLevel level)
     : layout_(packed_layout(layout)), store_(layout_, table_, level) {}
 
@@ -38,56 +67,6 @@ void PixelKeeper::begin(int channels, bool premultiplied, RowSink& next) {
 void PixelKeeper::accept(int y, const uint8_t* row) {
   store_.accept(y, row);
   next_->accept(y, row);
-}
-
-FittedPlace fitted_place(Size image, Size frame) {
-  const auto height = static_cast<float>(image.height), width = static_cast<float>(image.width);
-  const auto frame_height = static_cast<float>(frame.height);
-  const auto frame_width = static_cast<float>(frame.width);
-  const float ratio = std::max(width / frame_width, height / frame_height);
-  const float fitted_height = height / ratio, fitted_width = width / ratio;
-  const auto middle = [](float side, float part) {
-    return std::max(0, static_cast<int>((side - part) / 2));
-  };
-  return {.top = middle(frame_height, fitted_height),
-          .left = middle(frame_width, fitted_width),
-          .size = {.width = std::max(1, static_cast<int>(fitted_width)),
-                   .height = std::max(1, static_cast<int>(fitted_height))}};
-}
-
-void Framer::begin(Size frame, const FittedPlace& place, int channels, int framed_channels,
-                   RowSink& next) {
-  frame_ = frame;
-  place_ = place;
-  channels_ = channels;
-  framed_channels_ = framed_channels;
-  next_ = &next;
-  row_.assign(static_cast<size_t>(frame.width) * static_cast<size_t>(framed_channels) + kRowSlack,
-              0);
-  pass_zeros(0, place.top);
-}
-
-void Framer::pass_zeros(int first, int last) {
-  for (int y = first; y < last; ++y) next_->accept(y, row_.data());
-}
-
-void Framer::accept(int y, const uint8_t* row) {
-  uint8_t* const inside = row_.data() + ptrdiff_t{place_.left} * framed_channels_;
-  const int width = place_.size.width;
-  if (channels_ == framed_channels_) {
-    std::memcpy(inside, row, static_cast<size_t>(width) * static_cast<size_t>(channels_));
-  } else {
-    for (ptrdiff_t x = 0; x < width; ++x) {
-      inside[4 * x] = inside[4 * x + 1] = inside[4 * x + 2] = row[x];
-      inside[4 * x + 3] = 255;
-    }
-  }
-  next_->accept(place_.top + y, row_.data());
-}
-
-void Framer::finish() {
-  std::fill(row_.begin(), row_.end(), uint8_t{0});
-  pass_zeros(place_.top + place_.size.height, frame_.height);
 }
 
 }  // namespace pyloader

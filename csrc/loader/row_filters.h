@@ -5,9 +5,11 @@
 #include <vector>
 
 #include "base/cpu.h"
+#include "base/pixels.h"
 #include "base/row_sink.h"
 #include "base/sample_layout.h"
 #include "base/scratch.h"
+#include "image/resize_plan.h"
 #include "image/sample_store.h"
 
 namespace pyloader {
@@ -22,6 +24,24 @@ class Unpremultiplier final : public RowSink {
   int width_ = 0;
   RowSink* next_ = nullptr;
   std::vector<uint8_t> row_;
+};
+
+// Rows of an image that fills a box of its frame only, completed to rows of the whole frame; zeros
+// surround the box.
+class Framer final : public RowSink {
+ public:
+  // Starts an image. Its rows have `row_channels` channels; where these are 1 and `channels` is 4,
+  // they become opaque RGBA in the box, since the frame is not opaque.
+  void begin(Size frame, const Box& box, int row_channels, int channels, RowSink& next);
+  void accept(int y, const uint8_t* row) override;
+
+ private:
+  Size frame_;
+  Box box_;
+  int row_channels_ = 0;
+  int channels_ = 0;
+  RowSink* next_ = nullptr;
+  std::vector<uint8_t> row_;  // of the frame, zero outside the box
 };
 
 // Rows on their way to a sink, kept as packed pixels besides.
@@ -43,38 +63,6 @@ class PixelKeeper final : public RowSink {
   SampleStore store_;
   Scratch pixels_;
   RowSink* next_ = nullptr;
-};
-
-// Where an image of unchanged shape lies in its frame, in pixels.
-struct FittedPlace {
-  int top = 0;
-  int left = 0;
-  Size size;  // no side is less than one pixel
-};
-
-// The largest place in the middle of `frame`, by TensorFlow's float32 arithmetic.
-FittedPlace fitted_place(Size image, Size frame);
-
-// Rows of a smaller image, framed with zeros on their way to another sink.
-class Framer final : public RowSink {
- public:
-  // Starts an image. Rows have place.size.width pixels of `channels` bytes, the framed ones
-  // frame.width pixels of `framed_channels`: as many, or 4 for gray rows, with an alpha of 255
-  // inside of the place and 0 around it.
-  void begin(Size frame, const FittedPlace& place, int channels, int framed_channels,
-             RowSink& next);
-  void accept(int y, const uint8_t* row) override;
-  void finish();  // after the last row
-
- private:
-  void pass_zeros(int first, int last);
-
-  Size frame_;
-  FittedPlace place_;
-  int channels_ = 0;
-  int framed_channels_ = 0;
-  RowSink* next_ = nullptr;
-  std::vector<uint8_t> row_;  // zeros beside the place
 };
 
 }  // namespace pyloader

@@ -108,18 +108,34 @@ Status SampleMaker::make(ByteSource& source, const double* transform, uint8_t* d
   return status;
 }
 
+// Sets the box of the sample that the image fills.
 ResizeRequest SampleMaker::request_for(Size source) {
-  place_ = {.size = spec_.layout.size};
-  if (spec_.pad_to_aspect_ratio) place_ = fitted_place(source, spec_.layout.size);
+  Size target = spec_.layout.size;
+  if (spec_.pad_to_aspect_ratio) {
+    fitted_box_ = fitted_box(source, target);
+    target = {fitted_box_.right - fitted_box_.left, fitted_box_.bottom - fitted_box_.top};
+  }
   return {.source = source,
-          .target = place_.size,
+          .target = target,
           .filter = spec_.filter,
           .keep_aspect_ratio = spec_.keep_aspect_ratio};
 }
 
-// The sink of resized rows, which keeps them for a cache where one is in use.
+// The sink of resized rows, which frames them where they are padded. See request_for.
 RowSink& SampleMaker::begin_resized(bool gray, bool premultiplied, uint8_t* destination,
                                     int& row_channels) {
+  if (!spec_.pad_to_aspect_ratio) return begin_kept(gray, premultiplied, destination, row_channels);
+  const bool becomes_rgba = gray && spec_.layout.channels == 4;
+  int channels = 0;
+  RowSink& sink = begin_kept(gray && !becomes_rgba, premultiplied, destination, channels);
+  row_channels = gray ? 1 : channels;
+  framer_.begin(spec_.layout.size, fitted_box_, row_channels, channels, sink);
+  return framer_;
+}
+
+// The sink of rows of the whole resized image, which keeps them for a cache where one is in use.
+RowSink& SampleMaker::begin_kept(bool gray, bool premultiplied, uint8_t* destination,
+                                 int& row_channels) {
   RowSink& sink = begin_sink(gray, premultiplied, destination, row_channels);
   if (!keeps_) return sink;
   resized_ = {.pixels = destination, .was_gray = gray};
@@ -129,23 +145,10 @@ RowSink& SampleMaker::begin_resized(bool gray, bool premultiplied, uint8_t* dest
   return keeper_;
 }
 
-// The sink of resized rows, which frames them where they do not fill the sample.
-RowSink& SampleMaker::begin_framed(bool gray, bool premultiplied, uint8_t* destination,
-                                   int& row_channels) {
-  framing_ = spec_.pad_to_aspect_ratio;
-  if (!framing_) return begin_resized(gray, premultiplied, destination, row_channels);
-  const bool gray_frame = gray && spec_.layout.channels != 4;  // else the frame is transparent
-  int framed_channels = 0;
-  RowSink& sink = begin_resized(gray_frame, premultiplied, destination, framed_channels);
-  row_channels = gray ? 1 : framed_channels;
-  framer_.begin(spec_.layout.size, place_, row_channels, framed_channels, sink);
-  return framer_;
-}
-
 // Points the planned resize at the right sink.
 void SampleMaker::begin_rows(RowForm form, bool premultiplied, bool picked, uint8_t* destination) {
   int channels = 0;
-  RowSink& sink = begin_framed(form == RowForm::kGray, premultiplied, destination, channels);
+  RowSink& sink = begin_resized(form == RowForm::kGray, premultiplied, destination, channels);
   resizer_.begin(plan_, form, channels, sink, picked);
 }
 
@@ -183,7 +186,6 @@ bool SampleMaker::is_resized_image(const double* transform) {
 Status SampleMaker::make_from_resized(const ResizedImage& image, const double* transform,
                                       uint8_t* destination, WorkerCounters& counters) {
   choose_steps(transform);
-  framing_ = false;  // it is framed already
   Stopwatch watch;
   const int width = spec_.layout.size.width, channels = spec_.layout.channels;
   const bool one_of_many = image.was_gray && channels > 1;
@@ -218,8 +220,6 @@ void SampleMaker::trim() {
 // After the last row.
 Status SampleMaker::finish_sample(uint8_t* destination) {
   const bool to_finish = foreign_.has_finish();
-  if (framing_) framer_.finish();
-  framing_ = false;
   if (augments_) (to_finish ? float_augmenter_ : augmenter_).finish();
   if (!to_finish) return {};
   return foreign_.finish(float_image_.data(), destination, transform_row_);
@@ -265,9 +265,8 @@ Status SampleMaker::make_jpeg_fast(const JpegHeader& header, uint8_t* destinatio
   Stopwatch watch;
   const bool gray = spec_.layout.channels == 1 || header.planes == 1;
   int channels = 0;
-  const ResizeRequest request = request_for(header.size);
-  RowSink& sink = begin_framed(gray, false, destination, channels);
-  plane_resizer_.begin(header, request, gray, plans_, decoder_);
+  plane_resizer_.begin(header, request_for(header.size), gray, plans_, decoder_);
+  RowSink& sink = begin_resized(gray, false, destination, channels);
   uint64_t decode_ns = 0, resize_ns = watch.lap();
   for (PlaneBand band; !plane_resizer_.done() && !band.last;) {
     Status status = decoder_.read_planes(band);

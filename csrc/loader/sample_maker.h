@@ -26,8 +26,10 @@ struct SampleSpec {
   SampleLayout layout;
   StoreTable table = StoreTable::identity();
   Filter filter = Filter::kNearest;
+  // At most one of the two: the image is cropped to the sample's aspect ratio, or fitted into the
+  // sample with zeros around it.
   bool keep_aspect_ratio = false;
-  bool pad_to_aspect_ratio = false;  // the whole image in a frame of zeros; not with `augment`
+  bool pad_to_aspect_ratio = false;
   Fidelity fidelity = Fidelity::kExact;
   ImageLimits limits = {};
   bool load_truncated = false;  // damaged JPEGs go to foreign code, which may load them
@@ -96,7 +98,7 @@ class SampleMaker {
   ResizeRequest request_for(Size source);
   RowSink& begin_sink(bool gray, bool premultiplied, uint8_t* destination, int& row_channels);
   RowSink& begin_resized(bool gray, bool premultiplied, uint8_t* destination, int& row_channels);
-  RowSink& begin_framed(bool gray, bool premultiplied, uint8_t* destination, int& row_channels);
+  RowSink& begin_kept(bool gray, bool premultiplied, uint8_t* destination, int& row_channels);
   void begin_rows(RowForm form, bool premultiplied, bool picked, uint8_t* destination);
   Status finish_sample(uint8_t* destination);
   void trim();
@@ -119,10 +121,8 @@ class SampleMaker {
   Augmenter augmenter_;          // to the batch
   Augmenter float_augmenter_;    // to float_image_
   Unpremultiplier unpremultiplier_;
-  PixelKeeper keeper_;
   Framer framer_;
-  FittedPlace place_;     // of the present image, with pad_to_aspect_ratio
-  bool framing_ = false;  // its rows go through `framer_`
+  PixelKeeper keeper_;
   bool keeps_ = false;
   std::vector<float> float_image_;
 
@@ -132,6 +132,7 @@ class SampleMaker {
   SampleTransform transform_;
   bool augments_ = false;  // it passes through an augmenter
   ResizedImage resized_;
+  Box fitted_box_;     // with pad_to_aspect_ratio
   Scratch converted_;  // rows in the form that the resizer takes
   std::vector<const uint8_t*> converted_rows_;
   std::vector<uint8_t> content_;  // whole files of other formats

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pyloader._pyloader import fitted_place
+
 DEEP_MODES = ("I;16", "I")
 """Gray images of more than 8 bits, which Keras keeps unclipped with color_mode="grayscale"."""
 
@@ -141,12 +143,9 @@ def resize(image: Any, height: int, width: int, interpolation: str, keep_aspect_
 
 
 def resize_and_pad(image: Any, height: int, width: int, interpolation: str) -> Any:
-    """Fits the whole image into the middle of a frame of zeros, by TensorFlow's arithmetic."""
-    sides = np.float32(image.height), np.float32(image.width)
-    ratio = max(sides[1] / np.float32(width), sides[0] / np.float32(height))
-    fitted = [side / ratio for side in sides]
-    top, left = (max(0, int((a - b) / 2)) for a, b in zip((height, width), fitted, strict=True))
-    inner_height, inner_width = (max(1, int(side)) for side in fitted)
+    """Fits the whole image into the middle of a frame of zeros."""
+    place = fitted_place((image.height, image.width), (height, width))
+    top, left, inner_height, inner_width = place
     image = resize(image, inner_height, inner_width, interpolation, False)
     frame = _load_pillow().new(image.mode, (width, height))
     frame.paste(image, (left, top))

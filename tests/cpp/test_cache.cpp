@@ -338,29 +338,49 @@ void free_memory_is_told() {
 #endif
 }
 
-void a_pool_gives_the_same_bytes_from_a_cache() {
-  const TemporaryFolder disk;
-  for (const bool finishes : {false, true}) {
-    ImageFolder folder(small_spec(), finishes);
-    ::usleep(30'000);  // the clock of the file system ticks
-    for (const std::string& path : {std::string(), disk.path(finishes ? "f" : "p")}) {
-      CachePlace place(path, 1 << 30);
-      for (const int threads : {1, 2, 7}) {
-        const auto pool = folder.pool(threads, 3, place.open(cache_format(small_spec())));
-        Random random(5);
-        for (int i = 0; i < 30; ++i) {
-          const auto batch = random_batch(random, random.between(1, 20), folder.size());
-          const Fetched fetched = wait_for(*pool, submit(*pool, batch));
-          check(fetched.status.ok() && folder.is_batch(batch, fetched.slot.data()));
-        }
-        pool->close();
-        const PoolStats stats = pool->stats();
-        check_equal(stats.cache_hits + stats.cache_misses, stats.samples);
-        check(stats.cache_hits > 0);
-        if (threads > 1) check_equal(stats.cache_misses, uint64_t{0});
+void give_the_same_bytes_from_a_cache(const SampleSpec& spec, bool finishes,
+                                      const TemporaryFolder& disk) {
+  ImageFolder folder(spec, finishes);
+  ::usleep(30'000);  // the clock of the file system ticks
+  const std::string name = cache_format(spec).name + (finishes ? "f" : "p");
+  for (const std::string& path : {std::string(), disk.path(name)}) {
+    CachePlace place(path, 1 << 30);
+    for (const int threads : {1, 2, 7}) {
+      const auto pool = folder.pool(threads, 3, place.open(cache_format(spec)));
+      Random random(5);
+      for (int i = 0; i < 30; ++i) {
+        const auto batch = random_batch(random, random.between(1, 20), folder.size());
+        const Fetched fetched = wait_for(*pool, submit(*pool, batch));
+        check(fetched.status.ok() && folder.is_batch(batch, fetched.slot.data()), name);
       }
+      pool->close();
+      const PoolStats stats = pool->stats();
+      check_equal(stats.cache_hits + stats.cache_misses, stats.samples);
+      check(stats.cache_hits > 0);
+      if (threads > 1) check_equal(stats.cache_misses, uint64_t{0});
     }
   }
+}
+
+void a_pool_gives_the_same_bytes_from_a_cache() {
+  const TemporaryFolder disk;
+  SampleSpec padded = small_spec(), transparent = small_spec();
+  padded.pad_to_aspect_ratio = true;
+  transparent.pad_to_aspect_ratio = true;
+  transparent.layout.channels = 4;
+  for (const SampleSpec& spec : {small_spec(), padded, transparent}) {
+    for (const bool finishes : {false, true})
+      give_the_same_bytes_from_a_cache(spec, finishes, disk);
+  }
+}
+
+void formats_tell_whether_images_are_stretched_cropped_or_padded() {
+  SampleSpec cropped = small_spec(), padded = small_spec();
+  cropped.keep_aspect_ratio = true;
+  padded.pad_to_aspect_ratio = true;
+  const std::set<std::string> names = {cache_format(small_spec()).name, cache_format(cropped).name,
+                                       cache_format(padded).name};
+  check_equal(names.size(), size_t{3});
 }
 
 }  // namespace
@@ -382,5 +402,7 @@ int main(int argc, char** argv) {
        {"a write that fails is a problem and no error",
         a_write_that_fails_is_a_problem_and_no_error},
        {"free memory is told", free_memory_is_told},
+       {"formats tell whether images are stretched, cropped or padded",
+        formats_tell_whether_images_are_stretched_cropped_or_padded},
        {"a pool gives the same bytes from a cache", a_pool_gives_the_same_bytes_from_a_cache}});
 }
