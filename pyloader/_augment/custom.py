@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import operator
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -30,6 +31,30 @@ def is_overridden(owner: Any, method: str) -> bool:
     """Returns whether a method is the user's own: by subclass, on the class or on the instance."""
     own = getattr(owner, method)
     return getattr(own, "__func__", own) not in _originals[method]
+
+
+class MethodSet:
+    """Overridable methods that are looked up together, for every batch: this costs little."""
+
+    def __init__(self, *names: str) -> None:
+        self._names = names
+        self._find = operator.attrgetter(*names)
+        self._originals: Any = None  # the methods of a class that overrides none
+
+    def find(self, owner: Any) -> tuple[Any, ...]:
+        """Returns the methods of an object's class."""
+        methods: tuple[Any, ...] = self._find(type(owner))
+        return methods
+
+    def any_overridden(self, owner: Any) -> bool:
+        """Returns whether one of the methods is the user's own."""
+        methods = self._find(type(owner))
+        if methods == self._originals and owner.__dict__.keys().isdisjoint(self._names):
+            return False
+        if any(is_overridden(owner, name) for name in self._names):
+            return True
+        self._originals = methods
+        return False
 
 
 class ChangeCounter:

@@ -87,12 +87,13 @@ class Cursor(NamedTuple):
         draw_order: DrawOrder | None = None,
     ) -> Plan:
         """Plans the batch that Keras' `next()` delivers."""
-        first = self.position * self.batch_size % self.n if self.n else 0
-        stop = first + self.batch_size
-        plan = self._plan(self.position == 0, first, stop, sampler, random, draw_order)
-        needed = stop + self.batch_size - 1 if self.whole_batches else stop
-        following = self.position + 1 if self.n > needed else 0
-        return plan._replace(after=plan.after._replace(batch_index=following, started=True))
+        position = self.position
+        first = position * self.batch_size % self.n if self.n else 0
+        needed = first + self.batch_size
+        if self.whole_batches:
+            needed += self.batch_size - 1
+        following = (position + 1 if self.n > needed else 0, True)
+        return self._plan(position == 0, first, following, sampler, random, draw_order)
 
     def item(
         self,
@@ -102,8 +103,8 @@ class Cursor(NamedTuple):
         draw_order: DrawOrder | None = None,
     ) -> Plan:
         """Plans the batch that Keras' `it[index]` delivers; `batch_index` stays."""
-        first = self.batch_size * index
-        return self._plan(False, first, first + self.batch_size, sampler, random, draw_order)
+        stays = self.batch_index, self.started
+        return self._plan(False, self.batch_size * index, stays, sampler, random, draw_order)
 
     def epoch_end(self) -> Cursor:
         """Draws a new order at once, going on from where the last batch left the random stream.
@@ -127,12 +128,15 @@ class Cursor(NamedTuple):
         self,
         begins: bool,
         first: int,
-        stop: int,
+        following: tuple[int, bool],
         sampler: ParamSampler,
         random: np.random.RandomState,
         draw_order: DrawOrder | None,
     ) -> Plan:
-        """Plans the batch between two positions of the epoch, or of a new one."""
+        """Plans the batch at a position of the epoch, or of a new one.
+
+        `following` is the `batch_index` and `started` of the cursor behind it.
+        """
         seed = self.batch_seed
         random.seed(seed)
         index_array, order, permuted = self.index_array, self.order, 0
@@ -145,8 +149,10 @@ class Cursor(NamedTuple):
             else:
                 index_array, order = random.permutation(self.n), Stream(seed)
                 permuted = self.n
-        ids = index_array[first:stop]
+        ids = index_array[first : first + self.batch_size]
         after = self._replace(
+            batch_index=following[0],
+            started=following[1],
             total_batches_seen=self.total_batches_seen + 1,
             index_array=index_array,
             order=order,

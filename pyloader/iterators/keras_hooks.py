@@ -16,7 +16,7 @@ import numpy as np
 from numpy.random import RandomState
 from numpy.typing import ArrayLike, NDArray
 
-from pyloader._augment.custom import as_global_generator, is_overridden
+from pyloader._augment.custom import MethodSet, as_global_generator, is_overridden
 from pyloader._augment.sampling import ParamSampler
 from pyloader._native.prefetch import find_failed_sample
 from pyloader._order.cursor import Cursor
@@ -28,12 +28,13 @@ _BATCHES, _EPOCH_ORDER, _ORDER = HOOKS = (
     "_set_index_array",
     "_flow_index",
 )
+_METHODS = MethodSet(*HOOKS)
 _NO_SAMPLING = ParamSampler(None)
 
 
 def are_overridden(it: Any) -> bool:
     """Returns whether batches are to be made by Keras' protocol."""
-    return it._index_generator_assigned or any(is_overridden(it, hook) for hook in HOOKS)
+    return it._index_generator_assigned or _METHODS.any_overridden(it)
 
 
 def check_options(it: Any) -> None:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import operator
 import warnings
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from pyloader._augment.custom import CustomSampler, CustomTransforms, is_overridden
+from pyloader._augment.custom import (
+    CustomSampler,
+    CustomTransforms,
+    MethodSet,
+    is_overridden,
+)
 from pyloader._augment.sampling import ParamSampler, ranges_of
 from pyloader._augment.standardize import (
     Standardization,
@@ -26,15 +32,10 @@ from pyloader.iterators.base import ImageSource
 from pyloader.iterators.keras_lookup import FILE_FUNCTIONS, TRANSFORM_FUNCTIONS, refuse_replaced
 from pyloader.options import CHANNELS
 
-_METHODS = ("get_random_transform", "apply_transform", "standardize")
-_MUTABLE = (
-    "zoom_range",
-    "brightness_range",
-    "width_shift_range",
-    "height_shift_range",
-    "rescale",
-    "mean",
-    "std",
+_METHODS = MethodSet("get_random_transform", "apply_transform", "standardize")
+_MUTABLE = operator.attrgetter(
+    *("zoom_range", "brightness_range", "width_shift_range", "height_shift_range"),
+    *("rescale", "mean", "std"),
 )
 """Parameters that may be lists or small arrays, whose elements may be assigned too."""
 
@@ -64,18 +65,13 @@ def generator_key(generator: Any) -> Any:
     """Returns what is equal as long as nothing about a generator has changed; cheap."""
     if generator is None:
         return None
-    kind = type(generator)
-    methods = [getattr(kind, name, None) for name in _METHODS]
-    values = [getattr(generator, name, None) for name in _MUTABLE]
-    return (
-        getattr(generator, "_changes", None),
-        *methods,
-        *(
-            value.tobytes() if isinstance(value, np.ndarray) else tuple(value)
-            for value in values
-            if isinstance(value, (list, np.ndarray))
-        ),
-    )
+    key = [getattr(generator, "_changes", None), _METHODS.find(generator)]
+    for value in _MUTABLE(generator):
+        if isinstance(value, list):
+            key.append(tuple(value))
+        elif isinstance(value, np.ndarray):
+            key.append(value.tobytes())
+    return key
 
 
 def describe_source(
