@@ -55,14 +55,14 @@ scoreboard: $(VENV)/with-bench
 	$(BIN)/python -m bench --data "$(DATA)" --readme bench/RESULTS.md \
 	    --chart bench/results/scoreboard.png $(ARGS)
 
-# The C++ rooms without Python, under address, undefined-behaviour and thread sanitizers. And a short
+# The C++ rooms without Python, under address, undefined-behavior and thread sanitizers. And a short
 # run of the fuzz targets, the same every time.
 sanitize:
 	tools/system_packages.sh $(PYTHON)
 	$(MAKE) -C tests/cpp
 	$(MAKE) -C tests/fuzz
 
-# The Python suite on an extension under the address and undefined-behaviour sanitizers.
+# The Python suite on an extension under the address and undefined-behavior sanitizers.
 sanitize-python: $(VENV)/with-test
 	tools/sanitize_python.sh $(BIN)/python $(ARGS)
 

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from bench.peers.catalogue import entry_of
+from bench.peers.catalog import entry_of
 from bench.summary import by_rate
 
 # A ground of its own, so that dark pages show it as light ones do.
@@ -35,9 +35,9 @@ def draw(results: list[dict[str, Any]], path: Path) -> None:
         settings = result["settings"]
         titles = [entry_of(name).title for name, _ in summary]
         labels = ["\n".join(textwrap.wrap(title, LINE_WIDTH)) for title in titles]
-        colours = [OURS if name.startswith("pyloader") else OTHERS for name, _ in summary]
-        _bars(left, [figures["images_per_second"] for _, figures in summary], colours, ".0f")
-        _bars(right, [figures["cpu_ms_per_image"] for _, figures in summary], colours, ".2f")
+        colors = [OURS if name.startswith("pyloader") else OTHERS for name, _ in summary]
+        _bars(left, [figures["images_per_second"] for _, figures in summary], colors, ".0f")
+        _bars(right, [figures["cpu_ms_per_image"] for _, figures in summary], colors, ".2f")
         left.set_yticks(range(len(labels)), labels)
         right.set_yticks([])
         left.set_title(
@@ -67,13 +67,13 @@ def _decoding(result: dict[str, Any]) -> list[tuple[str, Any]]:
     return by_rate(chosen["summary"])
 
 
-def _bars(axes: Axes, figures: list[dict[str, float]], colours: list[str], form: str) -> None:
+def _bars(axes: Axes, figures: list[dict[str, float]], colors: list[str], form: str) -> None:
     """Medians as bars, the spread as whiskers, the figure beside each; the fastest on top."""
     medians = [figure["median"] for figure in figures]
     below = [figure["median"] - figure["min"] for figure in figures]
     above = [figure["max"] - figure["median"] for figure in figures]
     places = range(len(figures))
-    axes.barh(places, medians, color=colours, height=0.72)
+    axes.barh(places, medians, color=colors, height=0.72)
     axes.errorbar(medians, places, xerr=[below, above], fmt="none", ecolor=INK, elinewidth=0.9)
     most = max((figure["max"] for figure in figures), default=1.0)
     for place, figure in zip(places, figures, strict=True):

@@ -1,8 +1,8 @@
-"""Compares whole shuffled passes over a class folder with Keras' own iterator, byte for byte.
+"""Compares whole shuffled epochs over a class folder with Keras' own iterator, byte for byte.
 
     python bench/check_parity.py --data FOLDER [--size 256] [--threads 1 2 7]
 
-Every filter, colour mode and crop; needs Keras. Exits with 1 at the first difference.
+Every filter, color mode and crop; needs Keras. Exits with 1 at the first difference.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def main() -> int:
     keras = importlib.import_module("keras.src.legacy.preprocessing.image")
     combinations = list(itertools.product(FILTERS, COLOR_MODES, (False, True)))
     images = 0
-    for interpolation, color_mode, keep_aspect_ratio in tqdm(combinations, unit="pass"):
+    for interpolation, color_mode, keep_aspect_ratio in tqdm(combinations, unit="epoch"):
         options = {
             "target_size": (arguments.size, arguments.size),
             "interpolation": interpolation,
@@ -73,7 +73,7 @@ def main() -> int:
         for iterator in ours:
             iterator.close()
     print(
-        f"{images} images in {len(combinations)} passes: every byte and label equals Keras', "
+        f"{images} images in {len(combinations)} epochs: every byte and label equals Keras', "
         f"with {', '.join(map(str, arguments.threads))} threads"
     )
     return 0

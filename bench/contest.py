@@ -46,7 +46,7 @@ class Rules:
     """How many calls of `next()` to time after the rounds, see worker.measure_overhead."""
     memory: bool = False
     """Whether an epoch after the rounds is watched for the memory of all processes of a peer."""
-    passes: int = 1
+    epochs: int = 1
     """Epochs in a turn; more than one where a single one is over too soon to be measured well."""
     carry_on: bool = False
     """Whether a peer whose process ends is skipped, with its last words, and the others go on."""
@@ -146,7 +146,7 @@ def hold(rules: Rules, entrants: Sequence[Entrant]) -> tuple[dict[str, Entry], d
                 entries[entrant.label] = Entry(session.about)
         in_turn(warm_up)
         for round_ in range(rules.rounds):
-            judge = _Judge(round_, rules.passes)
+            judge = _Judge(round_, rules.epochs)
 
             def turn(entrant: Entrant, session: PeerSession, judge: _Judge = judge) -> None:
                 if rules.cold:
@@ -179,9 +179,9 @@ def _in_one_line(reason: Exception) -> str:
 class _Judge:
     """Checks one round; remembers orders and exact images, which entrants have in common."""
 
-    def __init__(self, round_: int, passes: int) -> None:
+    def __init__(self, round_: int, epochs: int) -> None:
         self._round = round_
-        self._passes = passes
+        self._epochs = epochs
         self._orders: dict[tuple[Any, ...], NDArray[np.int64]] = {}
         self._exact: dict[tuple[Any, ...], NDArray[np.uint8]] = {}
 
@@ -190,11 +190,11 @@ class _Judge:
         count = len(entrant.files)
         rng = np.random.default_rng([entrant.settings["seed"], self._round])
         positions = np.sort(rng.choice(count, min(SAMPLES_PER_ROUND, count), replace=False))
-        result = session.epochs(positions.tolist(), self._passes)
+        result = session.epochs(positions.tolist(), self._epochs)
         entry.epochs.append(result.figures)
         entry.same_order.append(self._is_the_common_order(entrant, result))
         threads = entrant.settings["threads"]
-        problems = _problems_of_delivery(result, self._passes, count, len(positions), threads)
+        problems = _problems_of_delivery(result, self._epochs, count, len(positions), threads)
         if not problems:
             indices = result.order[positions].tolist()
             exact = [self._exact_image(entrant, index) for index in indices]
@@ -217,11 +217,11 @@ class _Judge:
 
 
 def _problems_of_delivery(
-    result: EpochResult, passes: int, count: int, checks: int, threads: int
+    result: EpochResult, epochs: int, count: int, checks: int, threads: int
 ) -> list[str]:
     problems = []
-    complete = result.order.size == passes * count
-    if not complete or (np.sort(result.order.reshape(passes, count)) != np.arange(count)).any():
+    complete = result.order.size == epochs * count
+    if not complete or (np.sort(result.order.reshape(epochs, count)) != np.arange(count)).any():
         delivered = len(np.unique(result.order))
         problems.append(f"delivered {delivered} of {count} images, or some more than once")
     elif len(result.samples) != checks:

@@ -58,7 +58,7 @@ ENVIRONMENTS = {
     "spdl": Environment((("spdl", "numpy"),), ("spdl", "numpy")),
     "grain": Environment((("grain",), POOL), ("grain", *POOL)),
 }
-"""Name in the catalogue -> what is installed. All steps together are one set of versions."""
+"""Name in the catalog -> what is installed. All steps together are one set of versions."""
 
 
 class NotInstalled(Exception):

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bench.peers.catalogue import entry_of
+from bench.peers.catalog import entry_of
 from bench.summary import by_rate, psnr_text
 
 BEGIN, END = "<!-- scoreboard -->", "<!-- /scoreboard -->"

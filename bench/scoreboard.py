@@ -20,7 +20,7 @@ from bench.contest import Entrant, Entry, Rules, hold
 from bench.environments import DEFAULT_FOLDER, Environments, NotInstalled
 from bench.files import list_class_folder
 from bench.job import INTERPOLATIONS, PACKAGES, RESULTS, job_settings
-from bench.peers.catalogue import PEERS, entry_of
+from bench.peers.catalog import PEERS, entry_of
 from bench.summary import format_results, summarise
 
 REFERENCE = "pyloader"
@@ -29,7 +29,7 @@ BASELINES = ("pyloader", "simplejpeg")
 
 BESIDE = Path("beside the JSON")
 
-CACHED_PASSES = 20
+CACHED_EPOCHS = 20
 """Epochs from a cache take milliseconds, so that a turn has more than one; the same for all."""
 
 EXPERIMENTS = {
@@ -65,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
             report.progress,
             cold=experiment == "cold",
             memory=True,
-            passes=CACHED_PASSES if experiment == "cached" else 1,
+            epochs=CACHED_EPOCHS if experiment == "cached" else 1,
             carry_on=True,
         )
         entries, failed = hold(rules, entrants)

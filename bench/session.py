@@ -143,11 +143,11 @@ class PeerSession:
         self._scratch = tempfile.TemporaryDirectory(prefix="pyloader-bench-")
         self.about = self._process.about
 
-    def epochs(self, positions: list[int], passes: int = 1) -> EpochResult:
+    def epochs(self, positions: list[int], epochs: int = 1) -> EpochResult:
         """Runs some epochs; `positions` (ascending) are the images of the first to bring back."""
         path = Path(self._scratch.name) / "samples.npz"
         command = {"command": "epochs", "positions": positions, "samples_path": str(path)}
-        figures = self._process.ask(command | {"passes": passes})
+        figures = self._process.ask(command | {"epochs": epochs})
         with np.load(path) as delivered:
             return EpochResult(figures, delivered["order"], delivered["images"])
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from bench import process
 from bench.peers.base import Batch, Job, Peer, PeerUnavailable
-from bench.peers.catalogue import load_peer
+from bench.peers.catalog import load_peer
 
 IDLE_POLL_SECONDS = 0.01
 IDLE_POLLS = 3
@@ -69,7 +69,7 @@ def _serve(peer: Peer, job: Job, replies: TextIO) -> None:
         command = json.loads(line)
         if command["command"] == "epochs":
             places = (command["positions"], command["samples_path"])
-            answer = run_epochs(peer, job, *places, command["passes"])
+            answer = run_epochs(peer, job, *places, command["epochs"])
         elif command["command"] == "overhead":
             answer = measure_overhead(peer, command["count"])
         else:
@@ -84,7 +84,7 @@ def _reply(replies: TextIO, answer: dict[str, Any]) -> None:
 
 
 def run_epochs(
-    peer: Peer, job: Job, positions: list[int], samples_path: str, passes: int
+    peer: Peer, job: Job, positions: list[int], samples_path: str, epochs: int
 ) -> dict[str, Any]:
     """Times some epochs in a row and writes what arrived to `samples_path` (NumPy .npz).
 
@@ -93,7 +93,7 @@ def run_epochs(
         job: what it was asked to do.
         positions: places in the first epoch, ascending, whose images are kept for the pixel check.
         samples_path: gets `images` (those kept) and `order` (all indices as delivered).
-        passes: how many epochs.
+        epochs: how many epochs.
 
     Returns:
         images, seconds, first_batch_seconds (from the request to the first batch of each epoch),
@@ -109,7 +109,7 @@ def run_epochs(
     batch_seconds: list[float] = []
     cpu_before = process.cpu_seconds()
     started = asked = time.perf_counter()
-    for _ in range(passes):
+    for _ in range(epochs):
         waits = first_batch_seconds
         for batch in peer.epoch():
             waits.append(round(time.perf_counter() - asked, 6))

@@ -54,7 +54,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--data", type=Path, metavar="FOLDER", help="your own pictures instead of made ones"
     )
-    parser.add_argument("--epochs", type=int, default=4, help="passes over the pictures (4)")
+    parser.add_argument("--epochs", type=int, default=4, help="epochs over the pictures (4)")
     options = parser.parse_args()
     if options.epochs < 1:
         parser.error(f"--epochs must be 1 or more. Received: {options.epochs}")
@@ -91,7 +91,7 @@ def make_iterators(folder: Path) -> dict[str, Any]:
 
 
 def stream(iterator: Any, epochs: int) -> None:
-    """Reads all pictures `epochs` times, with a progress bar and the speed of each pass."""
+    """Reads all pictures `epochs` times, with a progress bar and the speed of each."""
     forgotten = drop_page_cache(iterator.filepaths)
     print(
         f"\nLoading {iterator.samples} pictures, resized to "
@@ -104,11 +104,11 @@ def stream(iterator: Any, epochs: int) -> None:
                 bar.update(len(batch))
         seconds = time.perf_counter() - started
         note = "  (files fresh from the disk)" if epoch == 0 and forgotten else ""
-        print(f"  pass {epoch + 1}: {iterator.samples / seconds:7.0f} images/s{note}", flush=True)
+        print(f"  epoch {epoch + 1}: {iterator.samples / seconds:7.0f} images/s{note}", flush=True)
 
 
 def drop_page_cache(paths: list[str]) -> bool:
-    """Asks the system to forget the files' content, so that the first pass reads the disk."""
+    """Asks the system to forget the files' content, so that the first epoch reads the disk."""
     if not hasattr(os, "posix_fadvise"):
         return False
     os.sync()

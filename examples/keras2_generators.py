@@ -2,7 +2,7 @@
 
 python -m pyloader run examples/keras2_generators.py [FOLDER]
 
-FOLDER as for keras2_tutorial.py. Epochs of more and of fewer steps than a pass, all arguments of
+FOLDER as for keras2_tutorial.py. Epochs of more and of fewer steps than len(it), all arguments of
 the *_generator methods, generators of one's own, and images zipped with masks.
 """
 
@@ -42,7 +42,7 @@ val_it = datagen.flow_from_directory(options.data + "/validation", **flow)
 model = build(masks=False)
 history = model.fit_generator(
     generator=train_it,
-    steps_per_epoch=train_it.samples / train_it.batch_size + 1.5,  # more than a pass, and a bit
+    steps_per_epoch=train_it.samples / train_it.batch_size + 1.5,  # more than an epoch
     epochs=options.epochs,
     verbose=2,
     callbacks=[keras.callbacks.EarlyStopping(monitor="loss", patience=5)],

@@ -1,4 +1,4 @@
-"""Paints one photo-like picture: clouds of noise, objects with edges, light, grain, one colour."""
+"""Paints one photo-like picture: clouds of noise, objects with edges, light, grain, one color."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -71,10 +71,10 @@ def paint(
     light += _cut(rng, bank.grain, height, width) * rng.uniform(1.5, 5.0)
     light *= _contrast(light)
     picture = np.empty((height, width, 3), np.uint8)
-    colour = _cut(rng, bank.smooth, height, width)
+    color = _cut(rng, bank.smooth, height, width)
     for channel, keep in enumerate(TINTS[tint]):
         shade = keep * rng.uniform(0.9, 1.1)
-        plane = light * shade + colour * (6.0 * (channel - 1))
+        plane = light * shade + color * (6.0 * (channel - 1))
         picture[:, :, channel] = np.clip(plane, 0.0, 255.0, out=plane)
     _put_black_and_white(picture)
     return picture

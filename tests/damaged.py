@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pyloader import BadImage, ImageDataGenerator, Iterator
 
 COUNTS = {"a": 13, "b": 9, "c": 15}
-BAD = (3, 4, 17, 30)  # in dataset order: two neighbours, and one in each class
+BAD = (3, 4, 17, 30)  # in dataset order: two neighbors, and one in each class
 FLOW: dict[str, Any] = {
     "target_size": (20, 24),
     "batch_size": 5,

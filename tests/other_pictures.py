@@ -17,7 +17,7 @@ PNG_LAYOUTS = (
     (1, 0), (2, 0), (4, 0), (8, 0), (16, 0), (8, 2), (16, 2),
     (1, 3), (2, 3), (4, 3), (8, 3), (8, 4), (16, 4), (8, 6), (16, 6),
 )  # fmt: skip
-"""(bits per sample, colour type): all that PNG allows."""
+"""(bits per sample, color type): all that PNG allows."""
 
 _SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _ADAM7 = (

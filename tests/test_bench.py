@@ -20,7 +20,7 @@ SCOREBOARD = "-m bench"
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """Ten coloured pictures of many sizes in two classes."""
+    """Ten colored pictures of many sizes in two classes."""
     rng = np.random.default_rng(5)
     for number in range(COUNT):
         height, width = rng.integers(40, 90, 2)
@@ -113,7 +113,7 @@ def test_pyloader_and_a_peer_are_measured_and_their_pixels_checked(data, dtype):
     [
         ("OffByOne", "differs by up to 1 levels"),
         ("AnotherPicture", "a picture that is not the file's"),
-        ("SwappedColours", "a picture that is not the file's"),
+        ("SwappedColors", "a picture that is not the file's"),
         ("Mirrored", "a picture that is not the file's"),
         ("Incomplete", "delivered 8 of 10 images"),
         ("WorksBetweenTurns", "between its turns"),

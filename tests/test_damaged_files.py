@@ -79,7 +79,7 @@ def test_flipped_bytes(kind: str, content: bytes) -> None:
 def test_progressive_files_that_lack_scans_are_smoothed_like_pillows(
     channels: int, subsampling: int
 ) -> None:
-    """libjpeg-turbo before 3.0.1 takes other neighbours at edges; Pillow's is newer."""
+    """libjpeg-turbo before 3.0.1 takes other neighbors at edges; Pillow's is newer."""
     random = np.random.default_rng(7)
     files = []
     for height, width in (

@@ -40,7 +40,7 @@ def test_the_same_seed_makes_the_same_jpegs_laid_out_as_in_the_tutorial(make_dat
     assert made == contents(tmp_path / "b")
     assert sum(ticks) == 2 * sum(SETS.values())
     assert sorted({str(Path(name).parent) for name in made}) == [
-        f"{set_name}/{colour}" for set_name in sorted(SETS) for colour in ("blue", "red")
+        f"{set_name}/{color}" for set_name in sorted(SETS) for color in ("blue", "red")
     ]
     for content in made.values():
         height, width, *_ = simplejpeg.decode_jpeg_header(content)

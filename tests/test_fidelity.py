@@ -17,7 +17,7 @@ FILTERS = ("bilinear", "bicubic", "hamming", "lanczos", "box")
 
 
 def landscape(seed: int, height: int, width: int) -> NDArray[np.uint8]:
-    """A picture with the spectrum of photographs: amplitude falls, that of colour faster."""
+    """A picture with the spectrum of photographs: amplitude falls, that of color faster."""
     random = np.random.default_rng(seed)
     frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :])
     frequency = np.maximum(frequency, 1 / max(height, width))

@@ -13,7 +13,7 @@ import pytest
 
 from bench import compare, publish, scoreboard
 from bench.environments import ENVIRONMENTS, Environment, Environments, NotInstalled
-from bench.peers.catalogue import PEERS
+from bench.peers.catalog import PEERS
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -34,7 +34,7 @@ def made_up_package(folder: Path, name: str) -> str:
     return str(wheel)
 
 
-def test_every_peer_of_the_catalogue_has_an_environment_that_exists() -> None:
+def test_every_peer_of_the_catalog_has_an_environment_that_exists() -> None:
     needed = {entry.environment for entry in PEERS.values()} - {None}
     assert needed == set(ENVIRONMENTS)
 
@@ -298,7 +298,7 @@ def test_no_peer_but_pyloader_imports_it() -> None:
         "import sys\n"
         "sys.modules['pyloader'] = None\n"  # from now on an ImportError
         "import bench.worker\n"
-        "from bench.peers.catalogue import load_peer\n"
+        "from bench.peers.catalog import load_peer\n"
         "for name in ('simplejpeg', 'opencv', 'pillow'): load_peer(name)\n"
     )
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)

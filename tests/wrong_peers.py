@@ -39,7 +39,7 @@ class AnotherPicture(Approximate):
             yield replace(batch, indices=batch.indices[::-1])
 
 
-class SwappedColours(Approximate):
+class SwappedColors(Approximate):
     def epoch(self) -> Iterator[Batch]:
         for batch in super().epoch():
             yield replace(batch, images=batch.images[:, :, :, ::-1])

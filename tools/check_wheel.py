@@ -1,4 +1,4 @@
-"""Checks what is inside a wheel: the extension, libjpeg-turbo, types and licences, and no more."""
+"""Checks what is inside a wheel: the extension, libjpeg-turbo, types and licenses, and no more."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ NEEDED = {
     "libjpeg-turbo": lambda name: name.startswith("pyloader.libs/libjpeg"),
     "the types": lambda name: name == "pyloader/py.typed",
     "the stub": lambda name: name == "pyloader/_pyloader.pyi",
-    "pyloader's licence": lambda name: name.endswith(".dist-info/licenses/LICENSE"),
-    "libjpeg-turbo's licence": lambda name: name.endswith("licenses/libjpeg-turbo.txt"),
-    "pybind11's licence": lambda name: name.endswith("licenses/pybind11.txt"),
+    "pyloader's license": lambda name: name.endswith(".dist-info/licenses/LICENSE"),
+    "libjpeg-turbo's license": lambda name: name.endswith("licenses/libjpeg-turbo.txt"),
+    "pybind11's license": lambda name: name.endswith("licenses/pybind11.txt"),
 }
 
 

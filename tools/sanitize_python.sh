@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs the Python suite on an extension that is built with the address and undefined-behaviour
+# Runs the Python suite on an extension that is built with the address and undefined-behavior
 # sanitizers, in a copy of the tree below build/, so that the ordinary build stays as it is.
 #
 # Usage: tools/sanitize_python.sh PYTHON [PYTEST ARGUMENT ...]

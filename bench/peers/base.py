@@ -75,7 +75,7 @@ class Peer(Protocol):
         """How it is set up, in one sentence."""
 
     def epoch(self) -> Iterator[Batch]:
-        """One shuffled pass over all files."""
+        """One shuffled epoch over all files."""
 
     def close(self) -> None:
         """Stops everything."""

@@ -25,9 +25,9 @@ class OpencvPeer:
         self._pool = ReadAheadPool(job, fill)
 
     def settings(self) -> str:
-        colour = "straight to RGB" if DIRECT_RGB else "to BGR, then cvtColor"
+        color = "straight to RGB" if DIRECT_RGB else "to BGR, then cvtColor"
         return (
-            f"thread pool; np.fromfile, cv2.imdecode {colour}; cv2.resize into reused "
+            f"thread pool; np.fromfile, cv2.imdecode {color}; cv2.resize into reused "
             f"batches; {DEPTH} batches ahead"
         )
 

@@ -32,7 +32,7 @@ class ReadAheadPool:
         self._buffers = [np.empty(shape, job.dtype) for _ in range(DEPTH + 1)]
 
     def epoch(self) -> Iterator[Batch]:
-        """One pass; a batch's buffer is used again as soon as the next batch is asked for."""
+        """One epoch; a batch's buffer is used again as soon as the next batch is asked for."""
         order = self._job.order(self._epoch)
         self._epoch += 1
         size = self._job.batch_size

@@ -123,8 +123,8 @@ def _centered(matrices: NDArray[np.float64], height: int, width: int) -> NDArray
     x, y = float(height) / 2 - 0.5, float(width) / 2 - 0.5
     offset = np.array([[1, 0, x], [0, 1, y], [0, 0, 1]])
     reset = np.array([[1, 0, -x], [0, 1, -y], [0, 0, 1]])
-    centred: NDArray[np.float64] = offset @ matrices @ reset
-    return centred
+    centered: NDArray[np.float64] = offset @ matrices @ reset
+    return centered
 
 
 def is_native(fill_mode: str, order: int) -> bool:

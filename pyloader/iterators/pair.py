@@ -35,7 +35,7 @@ def pair(images: Iterator, masks: Iterator) -> PairIterator:
     image and is rotated, shifted, sheared, zoomed and flipped with it. `fit` takes the result as
     it is, on Keras 3 too, which refuses a `zip`.
 
-    Masks hold classes, not colours: flow them with `class_mode=None`, `color_mode="grayscale"`
+    Masks hold classes, not colors: flow them with `class_mode=None`, `color_mode="grayscale"`
     and `interpolation="nearest"` (Keras' default), from a generator with `interpolation_order=0`
     where it rotates, shifts, shears or zooms. What concerns images alone, such as brightness,
     goes into the image generator's `preprocessing_function`: Keras draws the numbers for one

@@ -207,7 +207,7 @@ Planes decode_planes(JpegDecoder& decoder, std::span<const uint8_t> content,
 
 std::string name_of(const JpegRecipe& recipe) {
   return std::to_string(recipe.size.width) + " x " + std::to_string(recipe.size.height) +
-         ", colour " + std::to_string(static_cast<int>(recipe.color)) + ", sampling " +
+         ", color " + std::to_string(static_cast<int>(recipe.color)) + ", sampling " +
          std::to_string(recipe.luma_h) + std::to_string(recipe.luma_v) +
          std::to_string(recipe.chroma_h) + std::to_string(recipe.chroma_v) +
          (recipe.progressive ? ", progressive" : "") + (recipe.separate_scans ? ", scans" : "") +

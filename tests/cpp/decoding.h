@@ -53,7 +53,7 @@ Planes decode_planes(JpegDecoder& decoder, std::span<const uint8_t> content,
 
 std::string name_of(const JpegRecipe& recipe);
 
-// Every sampling, process and colour for an image of this size.
+// Every sampling, process and color for an image of this size.
 std::vector<JpegRecipe> recipes_of(Size size);
 
 }  // namespace pyloader::testing

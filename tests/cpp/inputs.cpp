@@ -74,7 +74,7 @@ J_COLOR_SPACE input_space(int components) {
   return components == 3 ? JCS_RGB : JCS_CMYK;
 }
 
-// Waves with some noise: every frequency, strong colours, hard clipping.
+// Waves with some noise: every frequency, strong colors, hard clipping.
 void paint(const JpegRecipe& recipe, int components, int y, std::vector<uint8_t>& row,
            Random& random) {
   if (recipe.noisy) return random.fill(row);

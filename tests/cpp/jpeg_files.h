@@ -14,7 +14,7 @@
 namespace pyloader::testing {
 
 using Setting = std::function<void(jpeg_compress_struct&)>;
-// The byte at a column of bytes (three per pixel of a colour image) and a row.
+// The byte at a column of bytes (three per pixel of a color image) and a row.
 using Pattern = std::function<uint8_t(int x, int y)>;
 
 std::vector<uint8_t> encode(Size size, bool gray, const Pattern& pattern, const Setting& set);

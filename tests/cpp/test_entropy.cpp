@@ -145,7 +145,7 @@ void long_and_flat_codes_decode_alike() {
     judges.agree(content, "codes, round " + std::to_string(round), true);
     judges.agree(content, "codes in windows", true, 13);
   }
-  // One colour: optimised tables of one symbol.
+  // One color: optimised tables of one symbol.
   judges.agree(encode(
                    {64, 64}, false, [](int, int) { return uint8_t{77}; },
                    [](auto& info) { info.optimize_coding = TRUE; }),

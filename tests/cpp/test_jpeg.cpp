@@ -212,7 +212,7 @@ int main(int argc, char** argv) {
   return run_tests(
       argc, argv,
       {
-          {"rows equal libjpeg's scanlines for every sampling, colour, process and size",
+          {"rows equal libjpeg's scanlines for every sampling, color, process and size",
            rows_equal_scanlines},
           {"wanted rows are the rows that a whole decode gives", wanted_rows_are_the_same_rows},
           {"wanted columns are the columns that a whole decode gives",

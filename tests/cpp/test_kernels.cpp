@@ -269,8 +269,8 @@ void ycc_kernels_agree() {
   }
 }
 
-void colours_survive_premultiplication() {
-  // 0 and 255 are exact; in between, a colour comes back within the step that alpha leaves.
+void colors_survive_premultiplication() {
+  // 0 and 255 are exact; in between, a color comes back within the step that alpha leaves.
   for (int alpha = 0; alpha < 256; ++alpha) {
     for (int value = 0; value < 256; ++value) {
       const uint8_t pixel[] = {static_cast<uint8_t>(value), 0, 255, static_cast<uint8_t>(alpha)};
@@ -313,9 +313,9 @@ int main(int argc, char** argv) {
           {"float stores give the reference's bits and end where the batch ends",
            store_kernels_agree},
           {"chroma upsampling gives the reference's bits for every width", chroma_kernels_agree},
-          {"colour conversion gives the reference's bits for every chroma pair", ycc_kernels_agree},
-          {"colours survive premultiplication as far as alpha lets them",
-           colours_survive_premultiplication},
+          {"color conversion gives the reference's bits for every chroma pair", ycc_kernels_agree},
+          {"colors survive premultiplication as far as alpha lets them",
+           colors_survive_premultiplication},
           {"CMYK without ink is white and full black is black",
            cmyk_without_ink_is_white_and_full_black_is_black},
       });

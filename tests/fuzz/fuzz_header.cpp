@@ -29,7 +29,7 @@ void expect_sense(const JpegHeader& header, const ImageLimits& limits) {
   expect(width > 0 && height > 0 && width < 65536 && height < 65536, "an impossible size");
   expect(int64_t{width} * height <= limits.pixels, "more pixels than the limit");
   expect(header.planes == 0 || header.planes == 1 || header.planes == 3, "an odd number of planes");
-  expect((header.pixels == JpegPixels::kPlanes) == (header.planes == 3), "colour without planes");
+  expect((header.pixels == JpegPixels::kPlanes) == (header.planes == 3), "color without planes");
   expect(header.picks_columns == (header.planes > 0), "columns without planes");
   for (const int halvings : {header.chroma_halvings_x, header.chroma_halvings_y}) {
     expect(halvings == 0 || (halvings == 1 && header.planes == 3), "impossible halvings");

@@ -32,7 +32,7 @@ PEERS = {
         "bench.peers.ours:FastPeer",
         'pyloader, fidelity="fast"',
         None,
-        "resized before the colour conversion",
+        "resized before the color conversion",
     ),
     "simplejpeg": PeerEntry(
         "bench.peers.simplejpeg_opencv:SimplejpegPeer",
