@@ -18,11 +18,12 @@ class SampleHooks(Protocol):
 
     def decode_other(
         self, content: memoryview, out: NDArray[Any] | None, transform: NDArray[np.float64] | None
-    ) -> NDArray[np.uint8] | None:
+    ) -> tuple[NDArray[np.uint8], bool] | None:
         """Decodes an encoded image that the core does not decode; `content` is valid meanwhile.
 
         Returns (H, W, C) uint8 at its natural size or the final one, C as the loader's color mode
-        wants it; the core resizes, transforms and stores it. Or, for images deeper than 8 bits,
+        wants it, and whether a cache may keep it; the core resizes, transforms and stores it. Or,
+        for images deeper than 8 bits,
         writes the finished sample, transformed by `transform`, to `out`, a view of the sample's
         place in the batch, and returns None.
         Raises OSError for content that cannot be decoded; anything else it raises reaches the

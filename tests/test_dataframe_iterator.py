@@ -169,7 +169,7 @@ def _warnings_and_result(call: Any) -> tuple[list[str], Any]:
         {"sort": False, "drop_duplicates": True},
         {"class_mode": "other", "y_col": "number"},
         {"class_mode": "input", "classes": ["a"]},
-        {"class_mode": None, "classes": ["a"], "unknown": 3},
+        {"class_mode": None, "classes": ["a"]},
     ],
     ids=str,
 )
@@ -188,6 +188,18 @@ def test_warnings_are_keras(
         )
     assert found[0][0] == found[1][0]
     assert found[0][1].class_mode == found[1][1].class_mode
+
+
+def test_an_argument_that_does_not_exist_is_ignored_as_in_keras_but_with_a_warning(
+    keras_image: ModuleType, table: Any, class_folders: Path
+) -> None:
+    options: dict[str, Any] = {"shuffle": False, "num_workers": 2}
+    theirs = keras_image.ImageDataGenerator().flow_from_dataframe(
+        table, str(class_folders), **options
+    )
+    with pytest.warns(UserWarning, match="`num_workers`"):
+        ours = ImageDataGenerator().flow_from_dataframe(table, str(class_folders), **options)
+    assert_same_batch(next(ours), next(theirs))
 
 
 @pytest.mark.parametrize("validate", [True, False])

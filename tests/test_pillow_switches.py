@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 import warnings
 from pathlib import Path
 from types import ModuleType
@@ -136,3 +137,32 @@ def test_a_path_of_bytes_is_a_path_as_in_keras(tmp_path: Path) -> None:
         np.testing.assert_array_equal(load_img(file), expected)
     with pytest.raises(ImageError, match=r"b?missing\.jpg"):
         load_img(b"missing.jpg")
+
+
+def test_what_was_loaded_under_a_switch_of_later_is_not_cached(
+    monkeypatch: pytest.MonkeyPatch, truncated: Path, tmp_path: Path
+) -> None:
+    def switched_on(image: Any) -> Any:
+        ImageFile.LOAD_TRUNCATED_IMAGES = True  # for the images that follow in the batch
+        return image
+
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", False)
+    options: dict[str, Any] = {"shuffle": False, "on_error": "drop", "class_mode": None}
+    options |= {"target_size": (8, 8), "batch_size": 4, "verbose": False, "num_threads": 1}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        strict = sum(
+            map(len, ImageDataGenerator().flow_from_directory(truncated, **options).epoch())
+        )
+        cached = {**options, "cache": tmp_path / "cache", "prefetch": 6}
+        with ImageDataGenerator(preprocessing_function=switched_on).flow_from_directory(
+            truncated, **cached
+        ) as it:
+            next(it)
+            deadline = time.monotonic() + 60
+            while it.stats().prepared < it.n and time.monotonic() < deadline:
+                time.sleep(0.01)
+        monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", False)
+        for _ in range(2):
+            again = ImageDataGenerator().flow_from_directory(truncated, **cached)
+            assert sum(map(len, again.epoch())) == strict

@@ -180,11 +180,15 @@ Status PythonCode::decode_other(std::span<const uint8_t> content, uint8_t* desti
     if (result.is_none()) {
       image.stored = true;
     } else {
-      image = image_of(result);
+      const auto [pixels, cacheable] = result.cast<std::pair<py::object, bool>>();
+      image = image_of(pixels);
+      image.cacheable = cacheable;
     }
     return {};
   } catch (py::error_already_set& error) {  // no memory for an argument
     return verdict_of(error.value().inc_ref().ptr());
+  } catch (const py::cast_error& error) {
+    return {StatusCode::kBadImage, error.what()};
   } catch (const std::invalid_argument& error) {
     return {StatusCode::kBadImage, error.what()};
   }

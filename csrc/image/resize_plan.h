@@ -38,7 +38,7 @@ struct ResizeRequest {
   Size source;  // of the image
   Size target;
   Filter filter = Filter::kNearest;
-  // Keras' centre crop to the target's aspect ratio before the resize.
+  // Keras' center crop to the target's aspect ratio before the resize.
   bool keep_aspect_ratio = false;
   // Of the plane that is to be resized; none for nearest.
   Halvings halvings = {};

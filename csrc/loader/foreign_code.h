@@ -16,7 +16,8 @@ namespace pyloader {
 struct OtherImage {
   ImageView view;
   std::shared_ptr<void> owner;
-  bool stored = false;  // the sample is finished already; `view` is empty
+  bool stored = false;    // the sample is finished already; `view` is empty
+  bool cacheable = true;  // a later decoding gives the same pixels
 };
 
 class ForeignCode {

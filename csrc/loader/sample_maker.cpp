@@ -346,6 +346,7 @@ Status SampleMaker::make_other(ByteSource& source, uint8_t* destination, WorkerC
   WorkerCounters::add(counters.other_ns, watch.lap());
   if (!status.ok() || image.stored) return status;
   status = make_decoded(image, destination);
+  if (!image.cacheable) resized_ = {};
   WorkerCounters::add(counters.resize_ns, watch.lap());
   return status;
 }

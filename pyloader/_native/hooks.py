@@ -44,6 +44,7 @@ class SampleHooks:
         self._cval = settings.cval
         self._order = settings.order
         self._max_pixels = settings.max_pixels
+        self._load_truncated = settings.load_truncated
         self._transform = settings.own_transform or self._apply_row
 
     def decode_other(
@@ -51,8 +52,8 @@ class SampleHooks:
         content: memoryview,
         out: NDArray[Any] | None,
         transform: NDArray[np.float64] | None = None,
-    ) -> NDArray[np.uint8] | None:
-        """Decodes an encoded image by Pillow."""
+    ) -> tuple[NDArray[np.uint8], bool] | None:
+        """Decodes an encoded image by Pillow; see `_pyloader.SampleHooks`."""
         image = pillow.decode(content, self._color_mode, self._max_pixels)
         is_deep = image.mode in pillow.DEEP_MODES
         if is_deep and out is None:
@@ -65,7 +66,8 @@ class SampleHooks:
                 image = pillow.resize(image, *self._size, self._interpolation, crop)
         pixels = pillow.pixels_of(image)
         if not is_deep:
-            return pixels
+            # Another thread may have changed the switch since this batch was begun.
+            return pixels, self._load_truncated == pillow.Switches.read().load_truncated
         assert out is not None
         values = pixels.astype(np.float32)
         self.finish(values.transpose(2, 0, 1) if self._channels_first else values, out, transform)

@@ -35,7 +35,7 @@ struct Photograph {
   Size size;
 };
 
-// A small file of any kind: size, sampling, quality or odd steps, usual, optimised or odd codes,
+// A small file of any kind: size, sampling, quality or odd steps, usual, optimized or odd codes,
 // restarts; a few are progressive. Its samples are made, or cut out of a photograph.
 std::vector<uint8_t> random_file(Random& random, const Photograph* photograph = nullptr);
 

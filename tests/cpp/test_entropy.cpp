@@ -73,10 +73,10 @@ void every_quality_and_table_decodes_alike() {
       return static_cast<uint8_t>(128 + random.between(-3, 3));
     };
     for (const auto& [h, v] : {std::pair{1, 1}, {2, 1}, {1, 2}, {2, 2}}) {
-      for (const bool optimised : {false, true}) {
+      for (const bool optimized : {false, true}) {
         const auto content = encode({61, 43}, false, pattern, with_sampling(h, v, [&](auto& info) {
                                       jpeg_set_quality(&info, quality, TRUE);
-                                      info.optimize_coding = optimised ? TRUE : FALSE;
+                                      info.optimize_coding = optimized ? TRUE : FALSE;
                                     }));
         judges.agree(content, "quality " + std::to_string(quality) + ", sampling " +
                                   std::to_string(h) + std::to_string(v));
@@ -145,7 +145,7 @@ void long_and_flat_codes_decode_alike() {
     judges.agree(content, "codes, round " + std::to_string(round), true);
     judges.agree(content, "codes in windows", true, 13);
   }
-  // One color: optimised tables of one symbol.
+  // One color: optimized tables of one symbol.
   judges.agree(encode(
                    {64, 64}, false, [](int, int) { return uint8_t{77}; },
                    [](auto& info) { info.optimize_coding = TRUE; }),
