@@ -9,7 +9,7 @@ BUILD_INPUTS := pyproject.toml setup.py $(shell find csrc -name '*.cpp' -o -name
 .PHONY: help demo test frameworks dev lint format bench scoreboard sanitize sanitize-python fuzz \
 	soak wheel docs clean
 
-# What there is to say.
+# Lists these commands.
 help:
 	@awk '/^# /{text = text substr($$0, 2)} !/^#/{if (text && /^[a-z-]+:/) { \
 	    split($$1, name, ":"); split(text, said, "[.] |[.]$$"); \
@@ -52,7 +52,7 @@ bench: $(VENV)/with-bench
 # The same, with its chart and tables written into bench/RESULTS.md.
 scoreboard: $(VENV)/with-bench
 	@[ -n "$(DATA)" ] || { echo "Say which pictures: make scoreboard DATA=folder"; exit 1; }
-	$(BIN)/python -m bench --data "$(DATA)" --readme bench/RESULTS.md \
+	$(BIN)/python -m bench --data "$(DATA)" --report bench/RESULTS.md \
 	    --chart bench/results/scoreboard.png $(ARGS)
 
 # The C++ rooms without Python, under address, undefined-behavior and thread sanitizers. And a short
@@ -67,7 +67,7 @@ sanitize-python: $(VENV)/with-test
 	tools/sanitize_python.sh $(BIN)/python $(ARGS)
 
 TIME ?= 60
-# Files of strangers, for TIME seconds in all: make fuzz TIME=600 TARGET=decode (header, decode,
+# Runs the fuzz targets for TIME seconds in all: make fuzz TIME=600 TARGET=decode (header, decode,
 # entropy, resize, cache). tests/fuzz/Makefile has more settings.
 fuzz:
 	tools/system_packages.sh $(PYTHON) $(if $(filter driver,$(ENGINE)),,clang)

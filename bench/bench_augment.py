@@ -105,7 +105,7 @@ def main() -> int:
         run()
     for _ in range(arguments.rounds):
         for name, run in contests.items():
-            # Work that was prepared between the turns must not count.
+            # Batches prefetched between the turns must not count.
             for iterator in (plain, augmented):
                 iterator.batch_index = 0
             rates[name].append(run())

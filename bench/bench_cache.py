@@ -1,10 +1,10 @@
-"""What a cache brings: epochs that decode, beside epochs from memory, from a folder, and after it.
+"""Measures the cache: epochs that decode, from memory, from a folder, and from it in a new process.
 
     python bench/bench_cache.py --data FOLDER [--size 224] [--files 4000] [--rounds 3]
 
 A round is two processes. The first runs an epoch without a cache, three with one in memory (the
-first fills it) and three with one in a new folder; the second, three from that folder. What was
-prepared ahead of an epoch is dropped before it, and every image of every cache is compared with the
+first fills it) and three with one in a new folder; the second, three from that folder. Prefetched
+batches are dropped before each epoch, and every image of every cache is compared with the
 decoded one, after the clock has stopped.
 """
 

@@ -1,9 +1,9 @@
-"""The entropy decoder of our own beside libjpeg's: alone, and in whole decodes; one thread.
+"""Measures pyloader's entropy decoder beside libjpeg's, alone and in whole decodes, on one thread.
 
     python bench/bench_entropy.py --data FOLDER
 
 Compiles entropy.cpp with the core's jpeg/ room (a C++ compiler and libjpeg-turbo's headers are
-needed). Every file's coefficients and pixels are compared first, all of them, between both.
+needed). All coefficients and pixels of every file are compared between both first.
 """
 
 import argparse
@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def table_rows(rounds: list[list[float]]) -> list[tuple[str, ...]]:
-    """A row per name; the factor is libjpeg's time to this one's, paired by round."""
+    """Returns a row per name; the factor is libjpeg's time to this one's, paired by round."""
     columns = list(zip(*rounds, strict=True))
     rows = []
     for i, name in enumerate(NAMES):

@@ -1,12 +1,12 @@
-"""Measures how long a training loop waits for its input: the share of time beyond its steps.
+"""Measures the time a training loop waits for its input: the share of time that is not steps.
 
     python bench/bench_overlap.py --data FOLDER
 
 A step takes `--factor` times as long as pyloader needs to load a batch of this folder without any
-step, and sleeps meanwhile, as the CPU does while an accelerator computes: whoever loads during the
+step, and sleeps, as the CPU idles while an accelerator computes: a loader that works during the
 step has the next batch ready. Loops are a plain one and Keras' fit on each backend, each loader
-and loop in a process of its own; beside them the loop with a batch that is always ready, whose time
-beyond its steps is its own. Exit status 1 when a loop was given wrong pictures.
+and loop in a process of its own. The loop with a batch that is always ready measures the loop's own
+time beside its steps. Exit status 1 if a loop got wrong pictures.
 """
 
 import argparse
@@ -42,7 +42,7 @@ HEADER = (
 
 @dataclass(slots=True)
 class Entry:
-    """One loader in one loop: its process and what came of the rounds."""
+    """One loader in one loop: its process and the results of the rounds."""
 
     session: WorkerProcess
     peer: str
@@ -51,19 +51,19 @@ class Entry:
     problems: list[str] = field(default_factory=list)
 
     def percent(self, name: str) -> list[float]:
-        """A share in each round; empty where there is none."""
+        """Returns a share in each round; empty if there is none."""
         return [100 * round_[name] for round_ in self.rounds if round_[name] is not None]
 
 
 def for_input(entries: dict[str, Entry], entry: Entry) -> list[float]:
-    """Percent of each round that is not steps, less what it is with a batch always ready."""
+    """Returns the percentage of each round spent waiting: not steps, and not the loop's own."""
     ready = entries[label_of(READY, entry.loop)].percent("waiting_share")
     mine = entry.percent("waiting_share")
     return [percent - floor for percent, floor in zip(mine, ready, strict=True)]
 
 
 def label_of(peer: str, loop: str) -> str:
-    """What a loader in a loop is called."""
+    """Returns the name of a loader in a loop."""
     return f"{peer}, {loop if loop == 'plain' else f'fit on {loop}'}"
 
 
@@ -111,7 +111,7 @@ def main(arguments: list[str] | None = None) -> int:
             "warm_up_rounds": WARM_UP_ROUNDS,
             "batch_seconds": batch_seconds,
             "step_seconds": step_seconds,
-            "summary": {label: summarise(entry, entries) for label, entry in entries.items()},
+            "summary": {label: summarize(entry, entries) for label, entry in entries.items()},
             "raw": {label: entry.rounds for label, entry in entries.items()},
             "skipped": skipped,
         },
@@ -164,7 +164,7 @@ def start(
     skipped: dict[str, str],
     stack: ExitStack,
 ) -> dict[str, Entry]:
-    """Starts a process for each loader and loop; what cannot run is entered in `skipped`."""
+    """Starts a process for each loader and loop; adds those that cannot run to `skipped`."""
     entries: dict[str, Entry] = {}
     loops = ["plain", *options.backends]
     for loop in loops:
@@ -185,18 +185,18 @@ def start(
 
 
 def any_backend() -> str:
-    """One for Keras to be imported with, where it only loads."""
+    """Returns an installed Keras backend, for a process in which Keras only loads images."""
     return next((name for name in BACKENDS if importlib.util.find_spec(name)), BACKENDS[0])
 
 
 def sum_of_pixels(files: list[str], settings: dict[str, Any]) -> int:
-    """What the steps of one epoch must add up to, by Pillow."""
+    """Returns the sum over one epoch's steps that Pillow's pixels give."""
     form = (settings["height"], settings["width"], settings["interpolation"])
     return sum(int(pillow_result(file, *form)[::GRID, ::GRID].sum()) for file in files)
 
 
 def measure_load(session: WorkerProcess, rounds: int) -> float:
-    """Seconds that a batch takes to load without a step: the median, after a warm-up."""
+    """Returns the median seconds to load a batch without a step, after a warm-up."""
     session.ask({"command": "load", "epochs": 1})
     answers = [session.ask({"command": "load", "epochs": 1}) for _ in range(rounds)]
     return statistics.median(answer["batch_seconds"] for answer in answers)
@@ -205,7 +205,7 @@ def measure_load(session: WorkerProcess, rounds: int) -> float:
 def play(
     entry: Entry, number: int, epochs: int, step_seconds: float, expected: dict[str, int]
 ) -> None:
-    """Runs one round of an entry and checks what its steps have seen; below 0: warms up."""
+    """Runs one round of an entry and checks the sums of its steps; a negative round warms up."""
     question = {"command": "train", "epochs": epochs, "step_seconds": step_seconds}
     result = entry.session.ask(question)
     if number >= 0:
@@ -214,7 +214,7 @@ def play(
         if result[name] != value and (entry.peer != READY or name == "steps"):
             problem = f"round {number + 1}: {name} is {result[name]}, should be {value}"
             entry.problems.append(problem)
-    idle = result["idle_cpu_seconds"]  # after the start, libraries' threads look for work a while
+    idle = result["idle_cpu_seconds"]  # libraries' threads spin for a while after the start
     if number >= 0 and idle > IDLE_SHARE * result["cpu_seconds"] + IDLE_SECONDS:
         entry.problems.append(f"round {number + 1}: worked {idle:.3f} s between its turns")
 
@@ -227,7 +227,7 @@ def describe(
     versions: dict[str, str],
     batch_seconds: float,
 ) -> str:
-    """What is measured, where and with what."""
+    """Describes the job, the machine and the versions."""
     place = (
         f"{about_machine['processor']}, {about_machine['usable_cores']} usable cores, "
         f"{about_machine['system']}, {about_machine['python']}, "
@@ -246,8 +246,8 @@ def describe(
     return f"{place}\n{packages}\n{job}\n{step}"
 
 
-def summarise(entry: Entry, entries: dict[str, Entry]) -> dict[str, Any]:
-    """One entry's figures over all rounds."""
+def summarize(entry: Entry, entries: dict[str, Entry]) -> dict[str, Any]:
+    """Returns one entry's figures over all rounds."""
     in_calls = entry.percent("in_calls_share")
     return {
         "for_input_percent": report.median_and_spread(for_input(entries, entry)),
@@ -261,10 +261,10 @@ def summarise(entry: Entry, entries: dict[str, Entry]) -> dict[str, Any]:
 
 
 def format_results(entries: dict[str, Entry]) -> str:
-    """The table, and below it every problem in words."""
+    """Returns the table, and below it every problem in words."""
     rows = []
     for label, entry in entries.items():
-        figures = summarise(entry, entries)
+        figures = summarize(entry, entries)
         waiting, in_calls = figures["waiting_percent"], figures["in_calls_percent"]
         input_ = figures["for_input_percent"]
         rows.append(

@@ -1,4 +1,4 @@
-"""What slow files cost, with and without reading ahead.
+"""Measures the rate on slow files, with and without reading ahead.
 
     python bench/bench_readahead.py --data FOLDER
 
@@ -121,7 +121,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def label_of(delay: float, ahead: bool) -> str:
-    """What a row is called."""
+    """Returns the name of a row."""
     return f"{delay:g} ms, {'read ahead' if ahead else 'not ahead'}"
 
 

@@ -1,10 +1,10 @@
-"""How a loader scales: over threads, sizes of the folder and of pictures, and what a batch costs.
+"""Measures scaling over threads, number of files and image size, and the cost of a batch.
 
     python bench/bench_scaling.py --data FOLDER
 
 Folders of any size are made of hard links to the images of FOLDER, so the figures over the size
 of the folder show the loader's own bookkeeping, not the disk. Pictures of twelve megapixels are
-made of those of FOLDER (see large_pictures.py), and removed afterwards as well.
+made of those of FOLDER (see large_pictures.py). All are removed afterwards.
 """
 
 import argparse
@@ -111,8 +111,8 @@ def hold_large(
     files: Sequence[str],
     options: argparse.Namespace,
 ) -> tuple[dict[str, Entry], dict[str, str]]:
-    """The given pictures beside ones of twelve megapixels, as many; without the cost per batch,
-    for which every call would wait for a whole batch of large ones."""
+    """Measures the given pictures and as many of twelve megapixels, without the cost per batch:
+    each of its calls would wait for a whole batch of large ones."""
     with tempfile.TemporaryDirectory() as scratch:
         sets = {"small": Path(scratch) / "small", "large": Path(scratch) / "large"}
         link_files(files, Path(settings["directory"]), sets["small"], options.large_files)
@@ -165,7 +165,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def scratch_folder(data: Path) -> Path | None:
-    """Where hard links to `data` can lie: beside it where we may write, else the system's place."""
+    """Returns the folder beside `data` for hard links to it, or None if it is not writable."""
     return data.parent if os.access(data.parent, os.W_OK) else None
 
 

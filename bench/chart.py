@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from bench.peers.catalog import entry_of
 from bench.summary import by_rate
 
-# A ground of its own, so that dark pages show it as light ones do.
+# An opaque background, so that it is readable on dark pages too.
 GROUND, INK, QUIET = "#ffffff", "#1f2328", "#59636e"
 OURS, OTHERS = "#0b6e4f", "#9aa5b1"
 
@@ -68,7 +68,7 @@ def _decoding(result: dict[str, Any]) -> list[tuple[str, Any]]:
 
 
 def _bars(axes: Axes, figures: list[dict[str, float]], colors: list[str], form: str) -> None:
-    """Medians as bars, the spread as whiskers, the figure beside each; the fastest on top."""
+    """Draws medians as bars, spreads as whiskers, the figure beside each; the fastest on top."""
     medians = [figure["median"] for figure in figures]
     below = [figure["median"] - figure["min"] for figure in figures]
     above = [figure["max"] - figure["median"] for figure in figures]

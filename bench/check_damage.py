@@ -1,11 +1,11 @@
-"""Damaged pictures through load_img and through Pillow: equal verdicts, equal pixels, no crash.
+"""Compares load_img with Pillow on damaged pictures: equal verdicts, equal pixels, no crash.
 
     python bench/check_damage.py --data FOLDER --count 20000 --seed 1
 
-Damages real JPEG files, each from a seed of its own, in worker processes, so that one that dies or
-hangs is counted and named. Whatever load_img raises besides ImageError is a failure, as are a
-crash, a hang, and less agreement with Pillow than --agreement. `--keep FOLDER` keeps the files on
-which the two differ; `--only NUMBER` does one file again.
+Damages real JPEG files, each from a seed of its own, in worker processes, so that a file that
+crashes or hangs one is counted and named. Failures are exceptions of load_img other than
+ImageError, crashes, hangs, and less agreement with Pillow than --agreement. `--keep FOLDER` keeps
+the files on which the two differ; `--only NUMBER` does one file again.
 """
 
 from __future__ import annotations
@@ -42,17 +42,17 @@ OUTCOMES = (SAME, REFUSED, OTHER_PIXELS, ONLY_OURS, ONLY_PILLOW, *FAILURES)
 
 
 class Verdict(NamedTuple):
-    """What became of one damaged file."""
+    """The outcome of one damaged file."""
 
     number: int
     kind: str
     outcome: str
     words: str = ""
-    """Why one of the two refuses it."""
+    """One decoder's reason for refusing it."""
 
 
 def damaged_file(paths: Sequence[Path], seed: int, number: int) -> tuple[str, bytes]:
-    """The kind of damage and the content of one file; the same every time."""
+    """Returns the kind of damage and the content of one file; deterministic."""
     random = Random(f"{seed} {number}")
     content = random.choice(paths).read_bytes()
     other = random.choice(paths).read_bytes()
@@ -61,7 +61,7 @@ def damaged_file(paths: Sequence[Path], seed: int, number: int) -> tuple[str, by
 
 
 def with_pillow(content: bytes) -> np.ndarray | Exception:
-    """What Keras' load_img makes of it, or why it refuses."""
+    """Returns the pixels of Keras' load_img, or its reason for refusing."""
     try:
         with Image.open(io.BytesIO(content)) as image:
             return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
@@ -70,7 +70,7 @@ def with_pillow(content: bytes) -> np.ndarray | Exception:
 
 
 def compare(content: bytes) -> tuple[str, str]:
-    """The outcome of one file, and words on it."""
+    """Returns the outcome of one file, and a description."""
     theirs = with_pillow(content)
     try:
         ours = load_img(content)
@@ -88,7 +88,7 @@ def compare(content: bytes) -> tuple[str, str]:
 
 
 def work(paths: Sequence[Path], seed: int, numbers: Sequence[int], pipe: Connection) -> None:
-    """A worker: says which file it begins, then what became of it."""
+    """Worker: sends the number of each file before it starts, then its outcome."""
     warnings.simplefilter("ignore")
     for number in numbers:
         pipe.send(number)
@@ -98,7 +98,7 @@ def work(paths: Sequence[Path], seed: int, numbers: Sequence[int], pipe: Connect
 
 
 class Worker:
-    """A process for some of the files, begun again after a file that ends it."""
+    """A process for some of the files, restarted after a file that ends it."""
 
     def __init__(self, paths: Sequence[Path], seed: int, numbers: Sequence[int]) -> None:
         self._paths, self._seed, self._numbers = paths, seed, list(numbers)
@@ -114,7 +114,7 @@ class Worker:
         self._present: int | None = None
 
     def receive(self) -> Verdict | None:
-        """Takes one message; None for a beginning and for the end (`done` tells)."""
+        """Receives one message; None at the start of a file and at the end (see `done`)."""
         try:
             message = self.pipe.recv()
         except EOFError:
@@ -128,7 +128,7 @@ class Worker:
         return None
 
     def lost(self, outcome: str) -> Verdict:
-        """The verdict on the file that ended the process, or is ended now; goes on behind it."""
+        """Returns the outcome of the file that ended the process or hangs; continues behind it."""
         self._process.kill()
         self._process.join()
         number = self._numbers[0] if self._present is None else self._present
@@ -139,7 +139,7 @@ class Worker:
 
     @property
     def done(self) -> bool:
-        """Whether nothing is left."""
+        """True if no file is left."""
         return not self._numbers
 
 
@@ -157,8 +157,8 @@ def run(paths: Sequence[Path], seed: int, count: int, processes: int) -> Iterato
                 yield verdict
 
 
-def summarise(verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    """The counts of all, of each kind, and the share of files on which both agree."""
+def summarize(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """Returns the counts of all, of each kind, and the share of files on which both agree."""
     kinds: dict[str, Counter[str]] = {kind: Counter() for kind in KINDS}
     for verdict in verdicts:
         kinds[verdict.kind][verdict.outcome] += 1
@@ -221,7 +221,7 @@ def main(arguments: list[str] | None = None) -> int:
             options.keep.mkdir(parents=True, exist_ok=True)
             _, content = damaged_file(paths, options.seed, verdict.number)
             (options.keep / f"{verdict.number}.jpg").write_bytes(content)
-    summary = summarise(outcomes)
+    summary = summarize(outcomes)
     print(table(summary))
     print(f"the same verdict on {100 * summary['agreement']:.2f} % of {summary['files']} files")
     if options.json:

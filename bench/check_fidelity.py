@@ -1,9 +1,9 @@
-"""How far fidelity="fast" is from Pillow on a folder of pictures, and whether its bound is kept.
+"""Measures the error of fidelity="fast" against Pillow on a folder, and checks its bound.
 
     python bench/check_fidelity.py --data FOLDER [--sizes 64 128 224 256] [--images 200]
 
-Prints a line per filter and size: PSNR (mean and least of the images) and absolute error (mean and
-largest of the images' means, largest of all values). Exits with 1 where a bound is missed.
+Prints a line per filter and size: PSNR (mean and minimum of the images) and absolute error (mean
+and maximum of the images' means, maximum of all values). Exits with 1 if a bound is missed.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     python -m bench compare OLD.json NEW.json [--tolerance 0.05]
 
-Each peer's rate is divided by that of a reference peer in the same rounds, so what the machine does
-to both falls out. What is judged is pyloader: another peer that changed had another version.
+Each peer's rate is divided by that of a reference peer in the same rounds, which cancels the speed
+of the machine. Only pyloader is judged: another peer that changed had another version.
 """
 
 import argparse
@@ -37,11 +37,11 @@ class Change:
 
     @property
     def ratio(self) -> float:
-        """The new relative rate to the old one; 0 where there is no new one."""
+        """The new relative rate to the old one; 0 if there is no new one."""
         return (self.new or 0.0) / self.old
 
     def is_regression(self, tolerance: float) -> bool:
-        """Whether pyloader lost more than the tolerance, or failed."""
+        """True if pyloader lost more than the tolerance, or failed."""
         return self.peer.startswith("pyloader") and self.ratio < 1 - tolerance
 
 
@@ -69,10 +69,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def compare(old: dict[str, Any], new: dict[str, Any], reference: str = REFERENCE) -> list[Change]:
-    """The peers of the old result in the new one.
+    """Compares the old result's peers with the new result's.
 
     Raises:
-        NotComparable: the results are of different jobs, or no experiment has the reference in
+        NotComparable: The results are of different jobs, or no experiment has the reference in
             both of them.
     """
     for result in (old, new):
@@ -109,7 +109,7 @@ def _has(result: dict[str, Any], peer: str) -> bool:
 
 
 def _relative(result: dict[str, Any], peer: str, reference: str) -> tuple[float, float]:
-    """Rate and CPU time per image to the reference's, medians over the rounds."""
+    """Returns rate and CPU time per image to the reference's, medians over the rounds."""
     epochs, others = (result["peers"][name]["epochs"] for name in (peer, reference))
     rate = paired_ratio([_rate(epoch) for epoch in epochs], [_rate(epoch) for epoch in others])
     cpu = paired_ratio([_cpu(epoch) for epoch in epochs], [_cpu(epoch) for epoch in others])

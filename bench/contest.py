@@ -1,4 +1,4 @@
-"""Alternating rounds of several peers, each answer checked: figures and problems per peer."""
+"""Runs alternating rounds of several peers and checks each answer."""
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
@@ -18,14 +18,14 @@ SAMPLES_PER_ROUND = 16
 
 IDLE_SHARE = 0.02
 IDLE_SECONDS = 0.02
-"""CPU time that a peer may use between its turns: a share of its epoch's, plus a constant, plus
-what one image takes for each thread: an image that is begun is finished."""
+"""CPU time that a peer may use between its turns: a share of its epoch's, plus a constant, plus the
+time of one image for each thread, since a started image is finished."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entrant:
-    """A peer and its job. `settings` is the job as Job.from_settings takes it, `environment` what
-    its process finds in its environment beside ours, `python` its interpreter if not ours."""
+    """A peer and its job. `settings` is the job as Job.from_settings takes it, `environment` adds
+    variables to its process, `python` is its interpreter if not the running one."""
 
     label: str
     peer: str
@@ -37,19 +37,19 @@ class Entrant:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How the rounds are held."""
+    """The rules of the rounds."""
 
     rounds: int
     say: Callable[[str], None]
     cold: bool = False
     overhead_calls: int = 0
-    """How many calls of `next()` to time after the rounds, see worker.measure_overhead."""
+    """Number of `next()` calls to time after the rounds, see worker.measure_overhead."""
     memory: bool = False
-    """Whether an epoch after the rounds is watched for the memory of all processes of a peer."""
+    """True to measure the memory of all of a peer's processes in an epoch after the rounds."""
     epochs: int = 1
-    """Epochs in a turn; more than one where a single one is over too soon to be measured well."""
+    """Epochs in a turn; more than one if a single one is too short to measure."""
     carry_on: bool = False
-    """Whether a peer whose process ends is skipped, with its last words, and the others go on."""
+    """True to skip a peer whose process ends, and to continue with the others."""
 
 
 @dataclass(slots=True)
@@ -103,7 +103,7 @@ def hold(rules: Rules, entrants: Sequence[Entrant]) -> tuple[dict[str, Entry], d
     """Runs a warm-up and then the rounds, one epoch of each entrant in turn.
 
     Returns:
-        Entries by label of those that ran, in the order given; reasons of those that cannot.
+        Entries by label of those that ran, in the order given; reasons of the others.
 
     Raises:
         WorkerFailed: a peer's process ends in the middle, and the rules do not carry on.
@@ -171,13 +171,13 @@ def _start(entrant: Entrant) -> PeerSession:
 
 
 def _in_one_line(reason: Exception) -> str:
-    """The message; of the last words of a process, the last."""
+    """Returns the message; of a process's last lines, the last."""
     lines = [line.strip() for line in str(reason).splitlines() if line.strip()]
     return f"{lines[0]} {lines[-1]}" if len(lines) > 1 else "".join(lines)
 
 
 class _Judge:
-    """Checks one round; remembers orders and exact images, which entrants have in common."""
+    """Checks one round; keeps the orders and exact images that entrants share."""
 
     def __init__(self, round_: int, epochs: int) -> None:
         self._round = round_
@@ -186,7 +186,7 @@ class _Judge:
         self._exact: dict[tuple[Any, ...], NDArray[np.uint8]] = {}
 
     def play(self, entrant: Entrant, session: PeerSession, entry: Entry) -> None:
-        """Runs one turn of the entrant and enters what came of it."""
+        """Runs one turn of the entrant and records the result."""
         count = len(entrant.files)
         rng = np.random.default_rng([entrant.settings["seed"], self._round])
         positions = np.sort(rng.choice(count, min(SAMPLES_PER_ROUND, count), replace=False))

@@ -1,4 +1,4 @@
-"""Damages JPEG files in the ways in which files get damaged, and in which they are forged."""
+"""Damages JPEG files, as accidents and as forgers do."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def segments(content: bytes) -> list[tuple[int, int]]:
         content: A JPEG file, sound or not.
 
     Returns:
-        Where each segment has its marker's 0xFF, and where it ends; in a sound file, the last one
-        is the header of the first scan.
+        The positions of each segment's 0xFF marker and of its end; in a sound file, the last
+        segment is the header of the first scan.
     """
     found = []
     at = 2
@@ -32,7 +32,7 @@ def segments(content: bytes) -> list[tuple[int, int]]:
 
 
 def _run(random: Random, content: bytes, longest: int = 200) -> tuple[int, int]:
-    """A piece of the content: its beginning and its end."""
+    """Returns the start and the end of a random piece of the content."""
     begin = random.randrange(len(content))
     return begin, min(begin + random.randint(1, longest), len(content))
 
@@ -81,7 +81,7 @@ def _splice(random: Random, content: bytes, other: bytes) -> bytes:
 
 
 def _change_markers(random: Random, content: bytes, other: bytes) -> bytes:
-    """Puts a marker somewhere, takes one out, or makes it another."""
+    """Inserts, removes or changes a marker."""
     marker = bytes([0xFF, random.choice([*range(0xC0, 0x100), 0x00, 0x01])])
     way = random.randrange(3)
     if way == 0:
@@ -107,7 +107,7 @@ def _change_header(random: Random, content: bytes, other: bytes) -> bytes:
 
 
 def _move_segments(random: Random, content: bytes, other: bytes) -> bytes:
-    """Doubles a segment of the header, takes it out, or takes that of another file."""
+    """Doubles a segment of the header, removes it, or replaces it by another file's."""
     places, others = segments(content), segments(other)
     if not places or not others:
         return _splice(random, content, other)
@@ -134,20 +134,20 @@ _WAYS: dict[str, Damage] = {
 }
 
 KINDS: Sequence[str] = (*_WAYS, "several of these")
-"""What `damage` may do to a file."""
+"""The kinds of damage."""
 
 
 def damage(random: Random, kind: str, content: bytes, other: bytes) -> bytes:
     """Damages a file.
 
     Args:
-        random: Decides how.
+        random: The source of randomness.
         kind: One of KINDS.
         content: The file; not empty.
-        other: Another one, for what takes two.
+        other: Another file, for kinds that take two.
 
     Returns:
-        The damaged file, which may be empty, and now and then is what it was.
+        The damaged file, which may be empty or, rarely, unchanged.
     """
     if kind in _WAYS:
         return _WAYS[kind](random, content, other)

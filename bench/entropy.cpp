@@ -1,4 +1,4 @@
-// What bench_entropy.py compiles and runs: times the entropy decoders of pyloader and of libjpeg on
+// Compiled and run by bench_entropy.py. Times the entropy decoders of pyloader and of libjpeg on
 // files in memory, one thread, in alternating rounds, after comparing all coefficients and pixels.
 // Arguments: rounds, then on standard input a path per line. Prints a line of microseconds of
 // processor time per image for each round.
@@ -82,7 +82,7 @@ bool decode_entropy(CoefficientReader& reader, Opened& file) {
   return decode_entropy(reader, file, [](int, int, int) { return true; });
 }
 
-// Whether ours are libjpeg's, every one.
+// Returns true if all coefficients equal libjpeg's.
 bool same_coefficients(CoefficientReader& reader, const File& content) {
   Opened file(content), reference(content);
   jpeg_decompress_struct& info = reference.info;

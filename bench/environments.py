@@ -1,4 +1,4 @@
-"""One virtual environment per set of requirements, so that no peer meets another's packages."""
+"""One virtual environment per set of requirements, so that no peer imports another's packages."""
 
 import hashlib
 import importlib.metadata
@@ -17,21 +17,21 @@ INSTALL_SECONDS = 1200
 """Time limit of one pip command."""
 
 ALIKE = ("pillow", "simplejpeg", "opencv-python-headless", "keras")
-"""Installed everywhere in the version that the running interpreter has, where it has one."""
+"""Installed in every environment, in the running interpreter's version if it has one."""
 
 POOL = ("numpy", "simplejpeg", "opencv-python-headless", "pillow")
 TORCH = "torch==2.13.0"
-"""By its version: an index with a build for the CPU (2.13.0+cpu) installs that, where another
-package's wish would bring the newest one, and gigabytes of CUDA with it."""
+"""Pinned: an index with a build for the CPU (2.13.0+cpu) installs that one, where another package's
+requirement would install the newest, with gigabytes of CUDA."""
 
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """What a set of peers needs: the arguments of one `pip install` after the other."""
+    """Requirements of a set of peers: the arguments of consecutive `pip install` commands."""
 
     steps: tuple[tuple[str, ...], ...]
     packages: tuple[str, ...]
-    """Those whose versions belong to the result."""
+    """The packages whose versions are recorded in the result."""
 
 
 ENVIRONMENTS = {
@@ -62,7 +62,7 @@ ENVIRONMENTS = {
 
 
 class NotInstalled(Exception):
-    """An environment that cannot be made here; the message says why, in one line."""
+    """An environment that cannot be created here; the message has the reason in one line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +74,13 @@ class Interpreter:
 
 
 class Environments:
-    """Makes environments when they are asked for, and finds them again in later runs.
+    """Creates environments on request, and finds them again in later runs.
 
     Args:
-        folder: where they are kept, one folder each, named by what is in it.
-        say: gets a line before something slow begins.
-        known: the environments by name.
-        install_seconds: the time limit of one pip command.
+        folder: The folder of all environments, one subfolder each, named by its content.
+        say: Called with a line before something slow starts.
+        known: The environments by name.
+        install_seconds: The time limit of one pip command.
     """
 
     def __init__(
@@ -97,10 +97,10 @@ class Environments:
         self._made: dict[str, Interpreter | NotInstalled] = {}
 
     def interpreter(self, name: str) -> Interpreter:
-        """The interpreter of an environment, made now if there is none yet.
+        """Returns the interpreter of an environment, which is created if it does not exist.
 
         Raises:
-            NotInstalled: pip fails. It is tried once in a run, and again in the next.
+            NotInstalled: pip fails. It runs once per run of the benchmark.
         """
         if name not in self._made:
             try:
@@ -166,7 +166,7 @@ def _versions(python: str, packages: tuple[str, ...]) -> dict[str, str]:
 
 
 def _last_words(printed: str) -> str:
-    """The last line that is an error of pip's, or of the build that pip ran; else the last line."""
+    """Returns the last error line of pip or of the build that it ran; else the last line."""
     lines = [line.strip() for line in printed.splitlines() if line.strip()]
     errors = [line for line in lines if re.match(r"(ERROR|[\w.]*(Error|Exception)): ", line)]
     return ([*lines, *errors] or ["it ended with an error and said nothing"])[-1]

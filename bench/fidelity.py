@@ -1,4 +1,4 @@
-"""Judges the images that a peer delivered against Pillow's exact result."""
+"""Compares a peer's images with Pillow's exact result."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from PIL import Image
 
 COARSE_BLOCK = 16
 COARSE_LIMIT = 6.0
-"""Greatest mean difference of block averages (levels) that still counts as the same picture.
+"""Maximum mean difference of block averages (levels) that counts as the same picture.
 
 A resize without antialiasing differs much in single pixels and little in averages over 16x16
 blocks; another picture, swapped channels or a shifted copy differ in both.
@@ -20,7 +20,7 @@ blocks; another picture, swapped channels or a shifted copy differ in both.
 
 @dataclass(frozen=True, slots=True)
 class Fidelity:
-    """How far some images are from Pillow's, in levels of 0..255."""
+    """Differences of some images from Pillow's, in levels of 0..255."""
 
     images: int
     max_difference: float
@@ -30,7 +30,7 @@ class Fidelity:
     """The worst image's mean difference of block averages."""
 
     def problem(self, *, exact: bool) -> str | None:
-        """What is wrong, or None. An exact peer must differ nowhere, any other only finely."""
+        """Returns the problem, or None. An exact peer must not differ at all."""
         if exact and self.max_difference > 0:
             return f"promises Pillow's pixels but differs by up to {self.max_difference:g} levels"
         if self.worst_coarse_difference > COARSE_LIMIT:
@@ -42,12 +42,12 @@ class Fidelity:
 
 
 def psnr(mean_square: float) -> float | None:
-    """Peak signal to noise ratio in dB of a mean squared difference; None where there is none."""
+    """Returns the peak signal to noise ratio in dB of a mean squared difference; None for 0."""
     return 10 * math.log10(255**2 / mean_square) if mean_square else None
 
 
 def pillow_result(path: str, height: int, width: int, interpolation: str) -> NDArray[np.uint8]:
-    """Keras' `load_img` in RGB: decode, convert, resize, (height, width, 3)."""
+    """Returns Keras' `load_img` in RGB: decode, convert, resize, (height, width, 3)."""
     with Image.open(path) as image:
         rgb = image if image.mode == "RGB" else image.convert("RGB")
         if rgb.size != (width, height):

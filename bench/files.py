@@ -1,4 +1,4 @@
-"""Which image files a class folder holds, in Keras' order, and how to forget their content."""
+"""Lists the images of a class folder in Keras' order, and drops them from the page cache."""
 
 import os
 from collections.abc import Iterable
@@ -12,13 +12,13 @@ def list_class_folder(directory: Path) -> tuple[list[str], list[int]]:
     """Lists the images of `directory` as `flow_from_directory` does.
 
     Args:
-        directory: one folder per class, image files at any depth inside.
+        directory: One folder per class, image files at any depth inside.
 
     Returns:
         Paths in Keras' order (classes by name, then folders, then files) and the class of each.
 
     Raises:
-        ValueError: when there is no image in any class folder.
+        ValueError: There is no image in any class folder.
     """
     classes = sorted(entry.name for entry in os.scandir(directory) if entry.is_dir())
     paths: list[str] = []
@@ -37,10 +37,10 @@ def list_class_folder(directory: Path) -> tuple[list[str], list[int]]:
 
 
 def drop_page_cache(paths: Iterable[str]) -> bool:
-    """Asks the system to forget the files' content, so that the next read comes from the disk.
+    """Asks the system to drop the files from the page cache; the next read is from the disk.
 
     Returns:
-        Whether this system can be asked at all. It may still keep pages that others use.
+        False if this system has no such call. It may still keep pages that others use.
     """
     if not hasattr(os, "posix_fadvise"):
         return False

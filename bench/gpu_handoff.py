@@ -4,7 +4,7 @@
 
 Batches lie in slots that are registered with CUDA (`pin_memory=True`), in slots that are not, in a
 tensor that PyTorch pinned, and in one that it did not; each is copied in turn, round after round.
-Without PyTorch or a CUDA device it says so, with exit status 2.
+Without PyTorch or a CUDA device the exit status is 2.
 """
 
 import argparse
@@ -108,7 +108,7 @@ def make_sources(torch: Any, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def copy(torch: Any, tensor: Any) -> tuple[float, float]:
-    """Copies once: GB/s on the device's stream, and microseconds that the host was held up."""
+    """Copies once; returns GB/s on the device's stream and the microseconds that the call took."""
     begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
     torch.cuda.synchronize()
     begin.record()

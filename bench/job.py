@@ -1,4 +1,4 @@
-"""What the benchmarks have in common: the job's options, the packages, the name of a result."""
+"""Shared by the benchmarks: the job's options, the packages, the name of a result."""
 
 import argparse
 from pathlib import Path
@@ -10,7 +10,7 @@ RESULTS = Path(__file__).resolve().parent / "results"
 
 
 def job_settings(options: argparse.Namespace) -> dict[str, Any]:
-    """The options that describe the job, as Job.from_settings takes them."""
+    """Returns the options that describe the job, as Job.from_settings takes them."""
     return {
         "directory": str(options.data.resolve()),
         "height": options.size[0],
@@ -24,7 +24,7 @@ def job_settings(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def default_json_path(benchmark: str, settings: dict[str, Any], cold: bool) -> Path:
-    """bench/results/NAME.json, the name made of what was measured."""
+    """Returns bench/results/NAME.json, named by the benchmark and its data."""
     parts = [
         benchmark,
         Path(settings["directory"]).name,

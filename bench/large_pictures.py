@@ -1,4 +1,4 @@
-"""Pictures of twelve megapixels, as cameras and phones write them, made of smaller photographs."""
+"""Makes pictures of twelve megapixels, like those of cameras, from smaller photographs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,11 +8,11 @@ from PIL import Image
 
 WIDTH, HEIGHT = 4000, 3000
 TILES = 4
-"""Photographs side by side and one above the other: enlarged once or twice they keep their detail,
-which one that fills the picture would not."""
+"""Photographs per row and column: enlarged once or twice they keep their detail, which a single
+one, enlarged to the whole picture, would not."""
 
 GRAIN = 3.0
-"""Standard deviation of the noise that a sensor leaves, in levels of 255."""
+"""Standard deviation of the sensor noise, in levels of 255."""
 
 QUALITIES = (85, 88, 90, 92)
 
@@ -21,10 +21,10 @@ def write_large_pictures(files: Sequence[str], folder: Path, count: int, seed: i
     """Writes baseline JPEGs of 4000 x 3000 pixels, 4:2:0, of qualities 85 to 92, in two classes.
 
     Args:
-        files: The photographs to make them of.
-        folder: Gets a folder for each class.
-        count: How many pictures.
-        seed: Of the choice of photographs and of the grain.
+        files: The photographs to use.
+        folder: Receives a folder for each class.
+        count: Number of pictures.
+        seed: Seed of the choice of photographs and of the noise.
     """
     random = np.random.default_rng(seed)
     size = WIDTH // TILES, HEIGHT // TILES

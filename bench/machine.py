@@ -9,14 +9,14 @@ from typing import Any
 
 
 def usable_cores() -> int:
-    """Cores that this process may run on."""
+    """Returns the number of cores that this process may run on."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def describe_machine() -> dict[str, Any]:
-    """Processor, cores, memory, system, Python and the load at this moment; no names, no paths."""
+    """Returns processor, cores, memory, system, Python and the present load; no names, no paths."""
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),
@@ -29,7 +29,7 @@ def describe_machine() -> dict[str, Any]:
 
 
 def package_versions(names: Iterable[str]) -> dict[str, str]:
-    """The installed version of each distribution named, those that are not installed left out."""
+    """Returns the version of each named distribution that is installed."""
     versions = {}
     for name in names:
         try:

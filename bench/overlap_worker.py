@@ -1,9 +1,9 @@
 """The process of one training loop: `overlap_worker.py LOADER LOOP`, JSON lines like worker.py.
 
 LOADER is pyloader, keras (its own ImageDataGenerator), or ready: the same batch again and again,
-which costs nothing to load, so that what is not steps then is the loop's own. LOOP is plain,
-`for x, y in ...`, or fit, Keras' fit on the backend that KERAS_BACKEND names. A step looks at its
-batch and sleeps for the rest of its time, as the CPU does while an accelerator computes. In fit
+which costs nothing to load, so that the remaining time is the loop's own. LOOP is plain,
+`for x, y in ...`, or fit, Keras' fit on the backend that KERAS_BACKEND names. A step reads its
+batch and sleeps for the rest of its time, as the CPU idles while an accelerator computes. In fit
 that happens in the model's own train_step, which Keras runs uncompiled: after the batch has been
 handed over and before the next one is asked for.
 """
@@ -37,22 +37,22 @@ READY = "ready"
 
 
 class Step:
-    """A training step of a given length, and what it has seen."""
+    """A training step of a given length, and the sums over its batches."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self.count = 0
         self.waits: list[float] = []
-        """Seconds from the end of a step to the begin of the next."""
+        """Seconds from the end of a step to the start of the next."""
         self._ended = 0.0
         self.busy_seconds = 0.0
-        """All steps together: sleep may last a little longer than it was told."""
+        """Seconds of all steps: a sleep may last longer than asked."""
         self.images = 0
         self.pixel_sum = 0
         self.label_sum = 0
 
     def __call__(self, x: Any, y: Any) -> None:
-        """Takes its time over a batch, arrays of any backend."""
+        """Runs a step on a batch of arrays of any backend."""
         started = time.perf_counter()
         if self.count:
             self.waits.append(started - self._ended)
@@ -66,17 +66,17 @@ class Step:
 
 
 class Watch:
-    """The time that an iterator's calls take on the thread that trains.
+    """Measures the time of an iterator's calls on the training thread.
 
     Args:
-        kind: The iterator's class, whose method is replaced by one that is timed.
+        kind: The iterator's class, whose method is replaced by a timed one.
         method: Its name.
     """
 
     def __init__(self, kind: type, method: str) -> None:
         self.seconds = 0.0
         self.elsewhere = 0
-        """Calls from other threads; they are not waiting."""
+        """Calls from other threads, which do not count as waiting."""
         inner = getattr(kind, method)
 
         def timed(*arguments: Any) -> Any:
@@ -103,7 +103,7 @@ class PlainLoop:
         self.watch = Watch(type(iterator), "next" if hasattr(iterator, "next") else "__next__")
 
     def epochs(self, count: int, step: Step) -> float:
-        """Trains; how long it took, in seconds."""
+        """Trains; returns the seconds that it took."""
         started = time.perf_counter()
         for x, y in batches(self._iterator, count):
             step(x, y)
@@ -111,16 +111,16 @@ class PlainLoop:
 
 
 class Fit:
-    """Keras' fit; its time runs from the begin of the first epoch to the end of the last."""
+    """Keras' fit, timed from the start of the first epoch to the end of the last."""
 
     def __init__(self, iterator: Any) -> None:
         self._iterator = iterator
-        # pyloader's __getitem__ looks at who calls it: nothing may come between it and Keras
+        # pyloader's __getitem__ inspects its caller's frame: no wrapper between it and Keras
         method = "_deliver" if hasattr(type(iterator), "_deliver") else "__getitem__"
         self.watch = Watch(type(iterator), method)
 
     def epochs(self, count: int, step: Step) -> float:
-        """Trains; how long it took, in seconds."""
+        """Trains; returns the seconds that it took."""
         import keras  # type: ignore[import-untyped]
 
         class Model(keras.Model):  # type: ignore[misc]
@@ -151,7 +151,7 @@ class Fit:
 def main() -> int:
     """Serves one loop until the input ends."""
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # whatever a library prints goes to the error stream, not among the replies
+    os.dup2(2, 1)  # libraries print to the error stream, not among the replies
 
     def reply(answer: dict[str, Any]) -> None:
         replies.write(json.dumps(answer) + "\n")
@@ -178,7 +178,7 @@ def main() -> int:
             answer = load(iterator, command["epochs"])
         else:
             answer = train(loop, command["epochs"], command["step_seconds"])
-        if loader == "pyloader":  # assigning a position drops what it has prepared: others' turn
+        if loader == "pyloader":  # assigning a position drops prefetched batches: the others' turn
             iterator.batch_index = 0
         reply(answer | {"idle_cpu_seconds": idle})
         idle_from = process.cpu_seconds()
@@ -186,7 +186,7 @@ def main() -> int:
 
 
 def make_iterator(loader: str, settings: dict[str, Any]) -> Any:
-    """The loader's iterator over the folder."""
+    """Returns the loader's iterator over the folder."""
     module = importlib.import_module(GENERATORS[loader])
     native = {"num_threads": settings["threads"], "verbose": False}
     return module.ImageDataGenerator(dtype=settings["dtype"]).flow_from_directory(
@@ -201,7 +201,7 @@ def make_iterator(loader: str, settings: dict[str, Any]) -> Any:
 
 
 def make_ready(iterator: Any, in_fit: bool) -> Any:
-    """An iterator of as many batches, each of them the first one."""
+    """Returns an iterator of as many batches, each of them the first one."""
     length = len(iterator)
     batch = next(iterator)
     iterator.close()
@@ -229,13 +229,13 @@ def make_ready(iterator: Any, in_fit: bool) -> Any:
 
 
 def batches(iterator: Any, epochs: int) -> Iterator[Any]:
-    """The batches of some epochs."""
+    """Yields the batches of some epochs."""
     for _ in range(epochs * len(iterator)):
         yield next(iterator)
 
 
 def load(iterator: Any, epochs: int) -> dict[str, Any]:
-    """Times batches without a step, once the read-ahead has started; seconds of one batch."""
+    """Returns the mean seconds to load a batch without a step, after the first one."""
     next(iterator)
     started = time.perf_counter()
     for _ in batches(iterator, epochs):
@@ -247,9 +247,9 @@ def train(loop: PlainLoop | Fit, epochs: int, step_seconds: float) -> dict[str, 
     """Runs some epochs with steps of a given length.
 
     Returns:
-        seconds and steps; waiting_share, what is not steps of the time; in_calls_share, what is
-        spent in the iterator's calls of it, None where another thread makes them; waits,
-        seconds before each step; cpu_seconds; what the steps have seen: images, pixel_sum,
+        seconds and steps; waiting_share, the share of the time that is not steps; in_calls_share,
+        the share spent in the iterator's calls, None if another thread makes them; waits, the
+        seconds before each step; cpu_seconds; the sums over the batches: images, pixel_sum,
         label_sum.
     """
     step = Step(step_seconds)

@@ -1,4 +1,4 @@
-"""What a process and its children have used so far: CPU time and memory."""
+"""CPU time and memory of a process and its children."""
 
 import ctypes
 import os
@@ -13,18 +13,18 @@ _STATUS = Path("/proc/self/status")
 _CLEAR_REFS = Path("/proc/self/clear_refs")
 
 SAMPLE_SECONDS = 0.02
-"""How often PeakMemory looks."""
+"""Interval between the samples of PeakMemory."""
 
 
 def cpu_seconds() -> float:
-    """User and system time of all threads of this process and of all its children."""
+    """Returns user and system time of all threads of this process and of all its children."""
     finished = resource.getrusage(resource.RUSAGE_CHILDREN)
     running = sum(_cpu_seconds_of(child) for child in descendants(os.getpid()))
     return time.process_time() + finished.ru_utime + finished.ru_stime + running
 
 
 def descendants(process: int) -> list[int]:
-    """The running children of a process, and theirs; none where the system does not tell."""
+    """Returns the running descendants of a process; none if the system does not report them."""
     found: list[int] = []
     for tasks in Path(f"/proc/{process}/task").glob("*/children"):
         try:
@@ -37,9 +37,9 @@ def descendants(process: int) -> list[int]:
 
 
 def proportional_memory_bytes(process: int) -> int:
-    """Memory of a process and its children, in which a page that n of them share counts 1/n each.
+    """Returns the PSS of a process and its children: a page that n of them share counts 1/n each.
 
-    0 where the system does not tell, or the process has ended.
+    0 if the system does not report it, or the process has ended.
     """
     total = 0
     for member in [process, *descendants(process)]:
@@ -52,14 +52,14 @@ def proportional_memory_bytes(process: int) -> int:
 
 
 class PeakMemory:
-    """Watches a process and its children from outside while the `with` block runs.
+    """Samples the memory of a process and its children from outside during the `with` block.
 
-    Looking takes time in the kernel that the watched process may wait for: time nothing meanwhile.
+    Sampling takes kernel time that the process may wait for: do not time anything meanwhile.
     """
 
     def __init__(self, process: int) -> None:
         self.bytes = 0
-        """The most that was seen; 0 where the system does not tell."""
+        """The maximum sampled; 0 if the system does not report it."""
         self._process = process
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -85,7 +85,7 @@ class PeakMemory:
 
 
 def reset_peak_memory() -> bool:
-    """Starts a new peak; False where the system does not allow it (the old peak then stays)."""
+    """Resets the peak; False if the system does not allow it (the old peak then stays)."""
     try:
         _CLEAR_REFS.write_text("5")
     except OSError:
@@ -94,7 +94,7 @@ def reset_peak_memory() -> bool:
 
 
 def peak_memory_bytes() -> int:
-    """Most resident memory since the last reset, or since the start of the process."""
+    """Returns the maximum resident memory since the last reset, else since the start."""
     try:
         for line in _STATUS.read_text().splitlines():
             if line.startswith("VmHWM:"):

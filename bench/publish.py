@@ -1,6 +1,6 @@
-"""Results of the scoreboard as a Markdown table and a chart, in a README between two markers.
+"""Writes results of the scoreboard as a chart, and as tables between two markers of a page.
 
-python -m bench publish RESULT.json [RESULT.json ...] --chart PNG [--readme README.md]
+python -m bench publish RESULT.json [RESULT.json ...] --chart PNG [--report bench/RESULTS.md]
 """
 
 import argparse
@@ -31,7 +31,7 @@ NUMBERS = set(DECODING_HEADER[1:-1])
 
 
 class NoMarkers(Exception):
-    """The README has no place for the table."""
+    """The page has no pair of markers."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -39,66 +39,61 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench publish", description=__doc__)
     parser.add_argument("results", type=Path, nargs="+")
     parser.add_argument("--chart", type=Path, required=True, help="PNG (needs matplotlib)")
-    parser.add_argument("--readme", type=Path, help="its part between the markers is replaced")
+    parser.add_argument("--report", type=Path, help="page for the tables, between its markers")
     options = parser.parse_args(arguments)
     try:
         results = [json.loads(path.read_text()) for path in options.results]
-        publish(results, options.chart, options.readme)
+        publish(results, options.chart, options.report)
     except (OSError, json.JSONDecodeError, NoMarkers, ImportError) as error:
         print(error, file=sys.stderr)
         return 2
     return 0
 
 
-def publish(results: list[dict[str, Any]], chart: Path, readme: Path | None) -> None:
-    """Draws the chart, and writes it with the tables into the README if there is one.
+def publish(results: list[dict[str, Any]], chart: Path, report: Path | None) -> None:
+    """Draws the chart, and writes it with the tables into the report if there is one.
 
     Raises:
-        NoMarkers: the README has no markers; nothing is written then.
+        NoMarkers: The report has no markers; nothing is written then.
         ImportError: matplotlib is not installed.
     """
     from bench.chart import draw
 
-    text = readme.read_text() if readme else ""
-    if readme:
-        place = os.path.relpath(chart.resolve(), readme.resolve().parent)
+    text = report.read_text() if report else ""
+    if report:
+        place = os.path.relpath(chart.resolve(), report.resolve().parent)
         text = between_markers(text, f"![images/s and CPU time]({place})\n\n{tables(results)}")
     draw(results, chart)
-    if readme:
-        readme.write_text(text)
+    if report:
+        report.write_text(text)
 
 
 def between_markers(text: str, content: str) -> str:
-    """The text with everything between its two markers replaced.
+    """Returns the text with everything between its two markers replaced.
 
     Raises:
-        NoMarkers: it has not each marker once, in order.
+        NoMarkers: The text does not have each marker once, in order.
     """
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end) or BEGIN in rest or END in after:
-        raise NoMarkers(f"the README needs one {BEGIN} and after it one {END}")
+        raise NoMarkers(f"the page needs one {BEGIN} and after it one {END}")
     return f"{before}{BEGIN}\n{content.strip()}\n{END}{after}"
 
 
 def tables(results: list[dict[str, Any]]) -> str:
-    """All results in Markdown; those after the first are folded away."""
-    first, *others = results
-    folded = [
-        f"<details>\n<summary>{other['title']}</summary>\n\n{_section(other)}\n\n</details>"
-        for other in others
-    ]
-    return "\n\n".join([_section(first), *folded])
+    """Returns all figures, a section per result."""
+    return "\n\n".join(_section(result) for result in results)
 
 
 def _section(result: dict[str, Any]) -> str:
     settings, about = result["settings"], result["machine"]
     parts = [
-        f"**{result['title']}**: {result['files']:,} files to {settings['height']} x "
+        f"### {result['title']}\n\n{result['files']:,} files to {settings['height']} x "
         f"{settings['width']}, {settings['interpolation']}, `{settings['dtype']}`, batches of "
         f"{settings['batch_size']}, {settings['threads']} threads; {about['processor']}, "
         f"{about['usable_cores']} cores, {about['python']}, {result['date']}; "
-        f"median of {result['rounds']} rounds [least .. most]."
+        f"median of {result['rounds']} rounds [min .. max]."
     ]
     experiments = result["experiments"]
     decoding = experiments.get("warm") or experiments.get("cold")
@@ -152,7 +147,7 @@ def _title(name: str) -> str:
 
 
 def _skipped(experiments: dict[str, Any]) -> list[str]:
-    """Who is missing in which experiment and why, and who failed."""
+    """Lists the peers that are missing or wrong, with the experiments and the reason."""
     reasons: dict[tuple[str, str], list[str]] = {}
     for experiment, result in experiments.items():
         for name, reason in result["skipped"].items():

@@ -1,4 +1,4 @@
-"""Figures to table: medians, spreads, ratios paired by round."""
+"""Medians, spreads, ratios paired by round, and tables of them."""
 
 import json
 import statistics
@@ -11,17 +11,17 @@ Row = Sequence[str]
 
 
 def median_and_spread(values: Sequence[float]) -> dict[str, float]:
-    """median, min and max of one or more figures."""
+    """Returns median, min and max of one or more figures."""
     return {"median": statistics.median(values), "min": min(values), "max": max(values)}
 
 
 def paired_ratio(values: Sequence[float], reference: Sequence[float]) -> float:
-    """Median over rounds of value / reference, each pair from the same round."""
+    """Returns the median over rounds of value / reference, each pair from the same round."""
     return statistics.median(a / b for a, b in zip(values, reference, strict=True))
 
 
 def format_table(header: Row, rows: Sequence[Row]) -> str:
-    """Columns aligned, the first to the left and the others to the right."""
+    """Returns a table, the first column aligned left and the others right."""
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
 
     def line(row: Row) -> str:
@@ -34,11 +34,11 @@ def format_table(header: Row, rows: Sequence[Row]) -> str:
 
 
 def progress(text: str) -> None:
-    """Tells the person who waits; the error stream, so that the output stays the result."""
+    """Prints progress to the error stream; standard output has the result alone."""
     print(text, file=sys.stderr, flush=True)
 
 
 def write_json(path: Path, result: dict[str, Any]) -> None:
-    """Writes the result, making the folder where needed."""
+    """Writes the result; creates the folder if needed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(result, indent=1) + "\n")

@@ -2,10 +2,10 @@
 
     python -m bench --data FOLDER
 
-Every peer lives in a process of its own, and in a virtual environment of its own. After a warm-up
+Every peer runs in a process of its own, and in a virtual environment of its own. After a warm-up
 epoch each, rounds alternate: one epoch of each peer in turn while the others are idle. A sample of
-every round's images is compared with Pillow's exact result, outside the time. Exit status 1 when
-an answer was wrong.
+every round's images is compared with Pillow's exact result, outside the timed part. Exit status 1
+if an answer was wrong.
 """
 
 import argparse
@@ -21,16 +21,16 @@ from bench.environments import DEFAULT_FOLDER, Environments, NotInstalled
 from bench.files import list_class_folder
 from bench.job import INTERPOLATIONS, PACKAGES, RESULTS, job_settings
 from bench.peers.catalog import PEERS, entry_of
-from bench.summary import format_results, summarise
+from bench.summary import format_results, summarize
 
 REFERENCE = "pyloader"
 BASELINES = ("pyloader", "simplejpeg")
-"""Peers that also play where caches are measured: what an epoch that decodes takes meanwhile."""
+"""Peers measured beside the caches, as the rate of an epoch that decodes."""
 
 BESIDE = Path("beside the JSON")
 
 CACHED_EPOCHS = 20
-"""Epochs from a cache take milliseconds, so that a turn has more than one; the same for all."""
+"""Epochs in a turn from a cache, the same for all peers, since one takes milliseconds."""
 
 EXPERIMENTS = {
     "warm": "files in the page cache",
@@ -55,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
     experiments: dict[str, Any] = {}
     sound = True
     for experiment in options.experiments:
-        names = players(experiment, options.peers)
+        names = peers_of(experiment, options.peers)
         if not names:
             continue
         print(f"\n{experiment}: {EXPERIMENTS[experiment]}")
@@ -95,15 +95,15 @@ def main(arguments: list[str] | None = None) -> int:
     path = options.json or RESULTS / f"{default_name(result)}.json"
     report.write_json(path, result)
     print(f"\nraw figures: {path}")
-    if options.chart or options.readme:
+    if options.chart or options.report:
         chart = path.with_suffix(".png") if options.chart in (None, BESIDE) else options.chart
-        publish.publish([result], chart, options.readme)
+        publish.publish([result], chart, options.report)
         print(f"chart: {chart}")
     return 0 if sound else 1
 
 
-def players(experiment: str, chosen: list[str]) -> list[str]:
-    """Which of the peers chosen play in an experiment; caches only where caches are measured."""
+def peers_of(experiment: str, chosen: list[str]) -> list[str]:
+    """Returns the chosen peers of an experiment: with caches or without."""
     if experiment != "cached":
         return [name for name in chosen if not entry_of(name).cached]
     caches = [name for name in chosen if entry_of(name).cached]
@@ -111,7 +111,7 @@ def players(experiment: str, chosen: list[str]) -> list[str]:
 
 
 class _Places:
-    """Finds the interpreter of each peer; remembers the versions of what it found there."""
+    """Finds the interpreter of each peer; records the versions of its packages."""
 
     def __init__(self, environments: Environments | None) -> None:
         self.versions: dict[str, dict[str, str]] = {}
@@ -120,7 +120,7 @@ class _Places:
     def entrants(
         self, names: list[str], experiment: str, settings: dict[str, Any], files: list[str]
     ) -> tuple[list[Entrant], dict[str, str]]:
-        """Those that can be asked to play, and the reasons of those that cannot."""
+        """Returns the peers that can run, and the reasons of those that cannot."""
         entrants, skipped = [], {}
         for name in names:
             entry = entry_of(name)
@@ -142,16 +142,16 @@ class _Places:
 
 
 def reference_of(entries: dict[str, Entry]) -> str:
-    """Whose rate is 1 in the column of ratios."""
+    """Returns the peer whose rate is 1 in the column of ratios."""
     return REFERENCE if REFERENCE in entries else next(iter(entries))
 
 
 def as_json(entries: dict[str, Entry], skipped: dict[str, str]) -> dict[str, Any]:
-    """All figures of an experiment."""
+    """Returns all figures of an experiment."""
     reference = reference_of(entries) if entries else None
     return {
         "reference": reference,
-        "summary": {name: summarise(entries, name, reference) for name in entries}
+        "summary": {name: summarize(entries, name, reference) for name in entries}
         if reference
         else {},
         "peers": {name: entry.as_json() for name, entry in entries.items()},
@@ -160,7 +160,7 @@ def as_json(entries: dict[str, Entry], skipped: dict[str, str]) -> dict[str, Any
 
 
 def default_name(result: dict[str, Any]) -> str:
-    """Date, machine and set of pictures, as a file name."""
+    """Returns a file name of date, machine and set of pictures."""
     about = result["machine"]
     parts = [
         result["date"],
@@ -177,7 +177,7 @@ def describe(
     about_machine: dict[str, Any],
     versions: dict[str, str],
 ) -> str:
-    """What is measured, where and with what, in four lines."""
+    """Describes the machine, the versions and the job, in four lines."""
     place = (
         f"{about_machine['processor']}, {about_machine['usable_cores']} usable cores, "
         f"{about_machine['memory_bytes'] / 2**30:.0f} GiB, {about_machine['system']}, "
@@ -230,7 +230,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         const=BESIDE,
         help="draws a PNG, by default beside the JSON (needs matplotlib)",
     )
-    parser.add_argument("--readme", type=Path, help="writes table and chart between its markers")
+    parser.add_argument("--report", type=Path, help="writes chart and tables between its markers")
     options = parser.parse_args(arguments)
     if len(options.size) > 2 or min(options.size) < 1:
         parser.error(f"--size is one or two positive numbers. Received: {options.size}")

@@ -20,34 +20,34 @@ _WORKER = Path(__file__).resolve().parent / "worker.py"
 
 
 class WorkerFailed(Exception):
-    """A peer's process ended or answered nonsense; the message carries its last words."""
+    """A peer's process ended or sent an invalid answer; the message has its last lines."""
 
 
 @dataclass(frozen=True, slots=True)
 class EpochResult:
-    """One measured turn of one peer: an epoch, or some in a row."""
+    """One measured turn of one peer: one epoch or several."""
 
     figures: dict[str, Any]
     """images, seconds, cpu_seconds, peak_memory_bytes, idle_cpu_seconds, ..."""
     order: NDArray[np.int64]
     """Indices as delivered."""
     samples: NDArray[Any]
-    """The images at the positions that were asked for, (K, H, W, 3)."""
+    """The images at the requested positions, (K, H, W, 3)."""
 
 
 class WorkerProcess:
-    """A process that answers one line of JSON with another, of which the first is the settings.
+    """A process that answers each line of JSON with another; the first line is the settings.
 
     Args:
-        name: What it is called in messages.
+        name: Its name in messages.
         command: The script and its arguments.
-        settings: What it is told first.
-        environment: What it has in its environment beside what we have.
-        python: Another interpreter than ours. It gets no PYTHONPATH: its packages are its own.
+        settings: The first line.
+        environment: Variables to add to its environment.
+        python: Another interpreter. It gets no PYTHONPATH: its packages are its own.
 
     Raises:
-        PeerUnavailable: it says that it cannot do the job here.
-        WorkerFailed: it ends.
+        PeerUnavailable: It cannot do the job here.
+        WorkerFailed: It ends.
     """
 
     about: dict[str, Any]
@@ -99,7 +99,7 @@ class WorkerProcess:
 
     @property
     def id(self) -> int:
-        """The system's number of the process."""
+        """The process's id."""
         return self._process.pid
 
     def close(self) -> None:
@@ -121,13 +121,13 @@ class PeerSession:
     """One peer in a process of its own, so that its memory and threads are its own.
 
     Args:
-        peer: its name.
-        settings: its job, as Job.from_settings takes it.
-        environment, python: as for WorkerProcess.
+        peer: Its name.
+        settings: Its job, as Job.from_settings takes it.
+        environment, python: As for WorkerProcess.
 
     Raises:
-        PeerUnavailable: the peer says that it cannot do this job here.
-        WorkerFailed: its process fails.
+        PeerUnavailable: The peer cannot do this job here.
+        WorkerFailed: Its process fails.
     """
 
     def __init__(
@@ -144,7 +144,7 @@ class PeerSession:
         self.about = self._process.about
 
     def epochs(self, positions: list[int], epochs: int = 1) -> EpochResult:
-        """Runs some epochs; `positions` (ascending) are the images of the first to bring back."""
+        """Runs some epochs; `positions` (ascending) are the images of the first one to return."""
         path = Path(self._scratch.name) / "samples.npz"
         command = {"command": "epochs", "positions": positions, "samples_path": str(path)}
         figures = self._process.ask(command | {"epochs": epochs})
@@ -152,16 +152,16 @@ class PeerSession:
             return EpochResult(figures, delivered["order"], delivered["images"])
 
     def memory_bytes(self) -> int:
-        """Peak memory of the process and its children during an epoch that nobody times.
+        """Returns the peak memory of the process and its children during an untimed epoch.
 
-        0 where the system does not tell, see process.proportional_memory_bytes.
+        0 if the system does not report it, see process.proportional_memory_bytes.
         """
         with PeakMemory(self._process.id) as peak:
             self.epochs([])
         return peak.bytes
 
     def overhead(self, count: int) -> dict[str, Any]:
-        """The consumer's cost per batch, see worker.measure_overhead."""
+        """Measures the consumer's cost per batch, see worker.measure_overhead."""
         return self._process.ask({"command": "overhead", "count": count})
 
     def close(self) -> None:

@@ -1,11 +1,11 @@
 // A library to be preloaded that makes files slow, as on a network file system: each open, and each
-// read that brings data, of files below a folder waits first. Waits of several threads overlap.
+// read that returns data, of files below a folder waits first. Waits of several threads overlap.
 //
 //     cc -shared -fPIC -O2 slow_files.c -o slow_files.so -ldl
 //     SLOW_FILES_BELOW=/data/ SLOW_FILES_OPEN_US=10000 LD_PRELOAD=./slow_files.so python ...
 //
 // SLOW_FILES_READ_US is the wait of a read. With SLOW_FILES_REPORT=FILE, the end of the process
-// writes there how many files were opened, and how many waits there were at once at most.
+// writes there the number of files opened and the maximum of simultaneous waits.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>

@@ -13,7 +13,7 @@ def compile_library(folder: Path) -> Path:
 
     Raises:
         OSError: There is no C compiler (`CC`, else `cc`).
-        subprocess.CalledProcessError: It refuses.
+        subprocess.CalledProcessError: Compiling fails.
     """
     library = folder / "slow_files.so"
     compiler = shlex.split(os.environ.get("CC", "cc"))
@@ -31,14 +31,15 @@ def slow_environment(
     read_ms: float = 0,
     report: Path | None = None,
 ) -> dict[str, str]:
-    """What a process needs in its environment for slow files.
+    """Returns the environment variables that make files slow for a process.
 
     Args:
-        library: What `compile_library` returned.
+        library: The path from `compile_library`.
         below: The folder; its files are slow when opened by a path that begins with it.
-        open_ms: How long each open waits.
-        read_ms: How long each read waits that brings data.
-        report: Gets, when the process ends, the number of files opened and the most waits at once.
+        open_ms: Delay of each open.
+        read_ms: Delay of each read that returns data.
+        report: Receives, when the process ends, the number of files opened and the maximum of
+            simultaneous delays.
 
     Returns:
         Names and values.

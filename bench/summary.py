@@ -1,4 +1,4 @@
-"""One peer's figures over all rounds, and the table of them that is printed."""
+"""One peer's figures over all rounds, and the printed table."""
 
 from typing import Any
 
@@ -27,8 +27,8 @@ HEADER = (
 Summary = dict[str, Any]
 
 
-def summarise(entries: dict[str, Entry], name: str, reference: str) -> Summary:
-    """One peer's figures; None where there are none."""
+def summarize(entries: dict[str, Entry], name: str, reference: str) -> Summary:
+    """Returns one peer's figures; None for missing ones."""
     entry = entries[name]
     rates = entry.images_per_second()
     waits = entry.batch_milliseconds()
@@ -53,10 +53,10 @@ def summarise(entries: dict[str, Entry], name: str, reference: str) -> Summary:
 
 
 def format_results(entries: dict[str, Entry], reference: str) -> str:
-    """The table, and below it every problem in words."""
+    """Returns the table, and below it every problem in words."""
     rows = []
     for name in entries:
-        figures = summarise(entries, name, reference)
+        figures = summarize(entries, name, reference)
         rate = figures["images_per_second"]
         rows.append(
             (
@@ -88,13 +88,13 @@ def format_results(entries: dict[str, Entry], reference: str) -> str:
 
 
 def by_rate(summary: dict[str, Summary]) -> list[tuple[str, Summary]]:
-    """Correct peers and their figures, the fastest first."""
+    """Returns the correct peers and their figures, the fastest first."""
     correct = [(name, figures) for name, figures in summary.items() if figures["correct"]]
     return sorted(correct, key=lambda item: -item[1]["images_per_second"]["median"])
 
 
 def psnr_text(figures: Summary) -> str:
-    """Decibels, or "exact" where no pixel checked differs."""
+    """Returns decibels, or "exact" if no checked pixel differs."""
     if figures["images_checked"] and figures["max_difference"] == 0:
         return "exact"
     return _or_dash(figures["psnr"], ".1f")

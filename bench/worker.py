@@ -1,6 +1,6 @@
-"""The process that holds one peer: reads commands as JSON lines, answers each with one line.
+"""The process of one peer: reads commands as JSON lines, answers each with one line.
 
-Between two commands it is blocked on its standard input. `python bench/worker.py PEER`.
+Between two commands it blocks on its standard input. `python bench/worker.py PEER`.
 """
 
 import json
@@ -22,16 +22,16 @@ from bench.peers.catalog import load_peer
 
 IDLE_POLL_SECONDS = 0.01
 IDLE_POLLS = 3
-"""A process is taken to be idle after so many polls in a row without CPU time."""
+"""Consecutive polls without CPU time after which a process counts as idle."""
 
 IDLE_PATIENCE_SECONDS = 2.0
-"""How long to wait for a process that never rests."""
+"""Time limit for a process that never becomes idle."""
 
 
 def main() -> int:
     """Serves one peer until the input ends."""
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # whatever a peer prints goes to the error stream, not among the replies
+    os.dup2(2, 1)  # peers print to the error stream, not among the replies
     peer_name = sys.argv[1]
     job = Job.from_settings(json.loads(sys.stdin.readline()))
     began = time.perf_counter()
@@ -45,7 +45,7 @@ def main() -> int:
         return 0
     prepare_seconds = getattr(peer, "prepare_seconds", 0.0)
     construct_seconds = time.perf_counter() - started - prepare_seconds
-    _wait_until_idle()  # libraries start threads on import, which look for work for a while
+    _wait_until_idle()  # libraries start threads on import, which spin for a while
     _reply(
         replies,
         {
@@ -89,11 +89,11 @@ def run_epochs(
     """Times some epochs in a row and writes what arrived to `samples_path` (NumPy .npz).
 
     Args:
-        peer: the loader.
-        job: what it was asked to do.
-        positions: places in the first epoch, ascending, whose images are kept for the pixel check.
-        samples_path: gets `images` (those kept) and `order` (all indices as delivered).
-        epochs: how many epochs.
+        peer: The loader.
+        job: Its job.
+        positions: Positions in the first epoch, ascending, of the images for the pixel check.
+        samples_path: Receives `images` (those positions) and `order` (all indices as delivered).
+        epochs: Number of epochs.
 
     Returns:
         images, seconds, first_batch_seconds (from the request to the first batch of each epoch),
@@ -138,13 +138,13 @@ def run_epochs(
 
 
 def measure_overhead(peer: Peer, count: int) -> dict[str, Any]:
-    """Times `next()` when the batch is ready: what the consumer's thread pays per batch.
+    """Times `next()` with the batch ready: the cost per batch on the consumer's thread.
 
-    Before each of `count` calls it waits until the loader has stopped working, because its
-    read-ahead is full; so the time is hand-over and wake-up, not waiting for a decode.
+    Before each of `count` calls it waits until the loader is idle because its prefetch queue is
+    full, so the time is hand-over and wake-up, not waiting for a decode.
 
     Returns:
-        overhead_us: one figure per call, in microseconds; overhead_us_median.
+        overhead_us: One figure per call, in microseconds; overhead_us_median.
     """
     times: list[float] = []
     while len(times) < count:

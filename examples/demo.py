@@ -1,4 +1,4 @@
-"""The demo: makes a folder of pictures once, then loads it as the tutorial does, and says how fast.
+"""The demo: makes a folder of pictures once, loads it as the tutorial does, and prints the speed.
 
     python examples/demo.py [--data FOLDER]
 
@@ -50,7 +50,7 @@ def main() -> int:
 
 def parse_arguments() -> argparse.Namespace:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(description="Loads a folder of pictures and says how fast.")
+    parser = argparse.ArgumentParser(description="Loads a folder of pictures and prints the speed.")
     parser.add_argument(
         "--data", type=Path, metavar="FOLDER", help="your own pictures instead of made ones"
     )
@@ -64,7 +64,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def make_demo_data() -> Path:
-    """Makes the demo's own pictures, the first time; returns their folder."""
+    """Makes the demo's own pictures if they do not exist; returns their folder."""
     if not is_made(DEMO_DATA):
         print(f"Making sample pictures in {DEMO_DATA.name}/ (only this once)")
         with tqdm(total=sum(SETS.values()), unit=" pictures", leave=False) as bar:
@@ -73,9 +73,9 @@ def make_demo_data() -> Path:
 
 
 def make_iterators(folder: Path) -> dict[str, Any]:
-    """The tutorial's three iterators, or one for a folder that has class folders directly.
+    """Returns the tutorial's three iterators, or one for a folder with the class folders directly.
 
-    Empty when there is no picture to train with.
+    Empty if there is no picture to train with.
     """
     datagen = ImageDataGenerator()
     names = [name for name in SETS if (folder / name).is_dir()]
@@ -120,7 +120,7 @@ def drop_page_cache(paths: list[str]) -> bool:
 
 
 def tell_where_time_went(iterator: Any) -> None:
-    """Prints what the loading threads did with their time."""
+    """Prints how the loading threads spent their time."""
     stats = iterator.stats()
     parts = {
         "reading files": stats.read_seconds,

@@ -20,7 +20,7 @@ RATE, MOMENTUM = 0.3, 0.9
 
 
 def make_parameters(key, classes):
-    """Two convolutions and a dense layer, as a dict of arrays."""
+    """Returns two convolutions and a dense layer, as a dict of arrays."""
     shapes = {"conv1": (3, 3, 3, 16), "conv2": (3, 3, 16, 32), "dense": (32, classes)}
     keys = jax.random.split(key, len(shapes))
     weights = {
@@ -31,7 +31,7 @@ def make_parameters(key, classes):
 
 
 def predict(parameters, images):
-    """Scores of each class, (n, classes)."""
+    """Returns the scores of each class, (n, classes)."""
     x = images
     for name in ("conv1", "conv2"):
         x = lax.conv_general_dilated(
@@ -42,14 +42,14 @@ def predict(parameters, images):
 
 
 def loss_of(parameters, images, labels):
-    """Mean cross entropy."""
+    """Returns the mean cross entropy."""
     scores = jax.nn.log_softmax(predict(parameters, images))
     return -jnp.take_along_axis(scores, labels[:, None], axis=1).mean()
 
 
 @jax.jit
 def step(parameters, momenta, images, labels):
-    """One step of gradient descent. Compiled once per shape: the last batch has its own."""
+    """Runs one step of gradient descent. Compiled once per shape: the last batch has its own."""
     loss, gradients = jax.value_and_grad(loss_of)(parameters, images, labels.astype(int))
     momenta = jax.tree.map(lambda m, g: MOMENTUM * m + g, momenta, gradients)
     parameters = jax.tree.map(lambda p, m: p - RATE * m, parameters, momenta)
@@ -58,7 +58,7 @@ def step(parameters, momenta, images, labels):
 
 @jax.jit
 def count_right(parameters, images, labels):
-    """How many of a batch are told right."""
+    """Returns the number of correct predictions in a batch."""
     return (predict(parameters, images).argmax(axis=1) == labels).sum()
 
 
@@ -81,7 +81,7 @@ for epoch in range(options.epochs):
     for batch in train_it.epoch():
         images, labels = to_jax(batch)  # on the CPU without a copy
         parameters, momenta, loss = step(parameters, momenta, images, labels)
-        losses.append(loss * len(images))  # an array still: nothing waits for the step here
+        losses.append(loss * len(images))  # still an array: no synchronization here
     print(f"epoch {epoch + 1}: loss {float(sum(losses)) / train_it.samples:.3f}")
 
 right = sum(int(count_right(parameters, *to_jax(batch))) for batch in test_it.epoch())

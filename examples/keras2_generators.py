@@ -1,9 +1,9 @@
-"""What scripts of Keras 2 did with generators, in their words, on any Keras.
+"""A script of Keras 2 that uses generators in many ways, on any Keras.
 
 python -m pyloader run examples/keras2_generators.py [FOLDER]
 
 FOLDER as for keras2_tutorial.py. Epochs of more and of fewer steps than len(it), all arguments of
-the *_generator methods, generators of one's own, and images zipped with masks.
+the *_generator methods, user-written generators, and images zipped with masks.
 """
 
 import argparse
@@ -22,7 +22,7 @@ assert ImageDataGenerator is keras.preprocessing.image.ImageDataGenerator
 
 
 def build(masks):
-    """A model that paints a mask, or one that tells red from blue."""
+    """Returns a model that predicts a mask, or one that classifies red and blue."""
     image = Input((64, 64, 3))
     features = Conv2D(2, 3, padding="same", activation="relu")(BatchNormalization()(image))
     if masks:
@@ -60,7 +60,7 @@ print("epochs:", len(history.history["val_loss"]))
 print("metrics:", len(model.evaluate_generator(val_it, steps=5, workers=2, verbose=0)))
 
 
-# a generator of one's own around the iterator
+# a user-written generator around the iterator
 def inverted(batches):
     while True:
         images, labels = batches.next()

@@ -1,9 +1,9 @@
-"""The tutorial from its first line to its last, in the words of Keras 2, on any Keras.
+"""The whole tutorial, written for Keras 2, on any Keras.
 
 python -m pyloader run examples/keras2_tutorial.py [FOLDER]
 
 FOLDER (default: data) holds train/, validation/ and test/ with the folders red/ and blue/ inside.
-Keras 3 without pyloader has no such import, no .next() and no *_generator methods any more.
+Keras 3 without pyloader no longer has this import, .next() and the *_generator methods.
 """
 
 import sys

@@ -22,7 +22,7 @@ options = parser.parse_args()
 data = options.data or demo_data()
 flow = {"target_size": (64, 64), "batch_size": 32, "interpolation": "bilinear"}
 
-# three iterators; only the one to train with changes its images at random
+# three iterators; only the training set is augmented
 augmented = ImageDataGenerator(rescale=1 / 255, rotation_range=10, horizontal_flip=True)
 plain = ImageDataGenerator(rescale=1 / 255)
 train_it = augmented.flow_from_directory(data / "train", class_mode="sparse", seed=1, **flow)

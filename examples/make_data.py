@@ -18,10 +18,10 @@ import simplejpeg
 from picture import TINTS, Bank, make_bank, paint
 
 VERSION = 1
-"""Raised when the same arguments make other pictures; folders of another version are remade."""
+"""Raise it when the same arguments make other pictures; folders of another version are remade."""
 
 MARKER = ".made-by-pyloader.json"
-"""In a folder that is complete; a folder without it was not made here."""
+"""A file in each complete folder; a folder without it was not made here."""
 
 SETS = {"train": 360, "validation": 80, "test": 80}
 """Pictures in each set, both classes together."""
@@ -39,7 +39,7 @@ class _Picture:
     tint: str
     seed: tuple[int, ...]
     camera: bool
-    """As it comes from a camera, 12 megapixels, rather than made for the web."""
+    """True for 12 megapixels, as from a camera; else of web size."""
 
 
 def make_dataset(
@@ -51,19 +51,19 @@ def make_dataset(
 ) -> bool:
     """Makes the folder, unless it is there already and complete.
 
-    It is made beside its place and then renamed, so it is complete or absent at any moment.
+    It is made under another name and then renamed, so it is complete or absent at any moment.
 
     Args:
-        root: the folder to make.
-        sets: number of pictures by name of the set; default SETS.
-        seed: the same seed makes the same files.
-        progress: called with 1 after each picture, from the calling thread.
+        root: The folder to make.
+        sets: Number of pictures by name of the set; default SETS.
+        seed: The same seed makes the same files.
+        progress: Called with 1 after each picture, from the calling thread.
 
     Returns:
         True when it was made, False when it was there.
 
     Raises:
-        FileExistsError: something else is in its place; it is left alone.
+        FileExistsError: Something else has that name; it is left alone.
     """
     counts = SETS if sets is None else sets
     if is_made(root, sets=counts, seed=seed):
@@ -89,7 +89,7 @@ def make_dataset(
 
 
 def demo_data() -> Path:
-    """The folder of the demo's pictures, made in a few seconds where it is not there yet."""
+    """Returns the folder of the demo's pictures; makes it in a few seconds if it does not exist."""
     if not is_made(DEMO_DATA):
         print(f"Making sample pictures in {DEMO_DATA.name}/ (only this once)", flush=True)
         make_dataset(DEMO_DATA)
@@ -97,7 +97,7 @@ def demo_data() -> Path:
 
 
 def is_made(root: Path, *, sets: dict[str, int] | None = None, seed: int = 1) -> bool:
-    """Whether the folder is there, complete, and of this version."""
+    """Returns True if the folder exists, is complete, and of this version."""
     counts = SETS if sets is None else sets
     try:
         description = json.loads((root / MARKER).read_text())

@@ -10,19 +10,19 @@ _BANK_SIZE = 1024
 _OBJECTS = 40
 
 TINTS = {"red": (1.0, 0.45, 0.40), "blue": (0.40, 0.55, 1.0)}
-"""Class name -> how much of the light its pictures keep, R, G, B."""
+"""Class name -> factors of R, G and B in its pictures."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bank:
-    """Noise to cut pictures from, made once: each (1024, 1024) float32, mean 0, spread 1."""
+    """Noise to cut pictures from: each (1024, 1024) float32, mean 0, standard deviation 1."""
 
     smooth: NDArray[np.float32]
-    """Like skies and walls: strong large shapes, weak small ones."""
+    """Like skies and walls: mostly low frequencies."""
     rough: NDArray[np.float32]
     """Like leaves and cloth."""
     grain: NDArray[np.float32]
-    """Like a sensor's noise: no shapes at all."""
+    """Like sensor noise: white."""
 
 
 def make_bank(seed: int) -> Bank:
@@ -52,11 +52,11 @@ def paint(
     """Paints a picture.
 
     Args:
-        rng: decides everything that is random.
-        bank: where the noise is cut from.
-        height: rows.
-        width: columns.
-        tint: a name in TINTS.
+        rng: The source of randomness.
+        bank: The noise to cut from.
+        height: Rows.
+        width: Columns.
+        tint: A name in TINTS.
 
     Returns:
         (height, width, 3) uint8, RGB; some pixels are black and some white.
@@ -83,7 +83,7 @@ def paint(
 def _cut(
     rng: np.random.Generator, noise: NDArray[np.float32], height: int, width: int
 ) -> NDArray[np.float32]:
-    """A piece of the noise at a random place, turned at random; repeated where it is too small."""
+    """Returns a random piece of the noise, transposed at random, and tiled if it is too small."""
     top, left = rng.integers(0, _BANK_SIZE, 2)
     turned = noise.T if rng.random() < 0.5 else noise
     rows = np.arange(top, top + height) % _BANK_SIZE
@@ -94,7 +94,7 @@ def _cut(
 def _put_object(
     rng: np.random.Generator, light: NDArray[Any], texture: NDArray[np.float32]
 ) -> None:
-    """An ellipse or a box with a sharp edge: small ones often, large ones seldom."""
+    """Adds an ellipse or a box with a sharp edge; small ones are more frequent."""
     height, width = light.shape
     radius = 0.02 + 0.25 * rng.random() ** 3
     high = max(2, int(radius * height * rng.uniform(0.6, 1.6)))
@@ -112,12 +112,12 @@ def _put_object(
 
 
 def _contrast(light: NDArray[Any]) -> float:
-    """The factor that brings the picture's highlights near white."""
+    """Returns the factor that scales the highlights to near white."""
     return float(250.0 / max(1.0, np.percentile(light[::8, ::8], 99.0)))
 
 
 def _put_black_and_white(picture: NDArray[np.uint8]) -> None:
-    """A black and a white corner, large enough to survive JPEG and any resize."""
+    """Adds a black and a white corner, large enough to survive JPEG and any resize."""
     side = max(8, min(picture.shape[:2]) // 12)
     picture[:side, :side] = 0
     picture[-side:, -side:] = 255

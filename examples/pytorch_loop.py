@@ -49,7 +49,7 @@ optimizer = torch.optim.Adam(model.parameters(), 0.01)
 
 
 def predict(images):
-    """Scores of a batch. The permutation changes names of axes, not memory: it copies nothing."""
+    """Returns the scores of a batch. The permutation copies nothing: it only renames axes."""
     return model(images.permute(0, 3, 1, 2))
 
 

@@ -1,9 +1,9 @@
-"""Training with Ray Train on two workers; a worker that dies is replaced and the run goes on.
+"""Training with Ray Train on two workers; a failed worker is restarted and the run continues.
 
     python examples/ray_train.py [--data FOLDER] [--epochs N] [--fail-at STEP]
 
---fail-at makes a worker fail once, to watch Ray start the workers again: they find the position in
-the data in Ray's checkpoint, beside the model.
+--fail-at makes a worker fail once. Ray restarts the workers, which resume from the position in the
+data that Ray's checkpoint holds beside the model.
 """
 
 import argparse
@@ -27,7 +27,7 @@ SAVE_EVERY = 4
 
 
 def train_on_worker(config):
-    """What each worker does. Ray has set torch.distributed up by then."""
+    """Trains on one worker. Ray has initialized torch.distributed before."""
     rank = ray.train.get_context().get_world_rank()
     train_it = ImageDataGenerator(rescale=1 / 255, horizontal_flip=True).flow_from_directory(
         config["folder"],
@@ -36,7 +36,7 @@ def train_on_worker(config):
         batch_size=32,  # of both workers together
         seed=1,
         shard="auto",  # asks torch.distributed
-        last_batch="drop",  # so that all slices are of one size
+        last_batch="drop",  # so that all slices have one size
         num_threads=1,
         verbose=False,
     )
@@ -68,11 +68,11 @@ def train_on_worker(config):
                 metrics = {"loss": loss.item(), "epoch": epoch + 1, "step": step, "began": began}
                 report(rank, metrics, model, optimizer, train)
             if step == config["fail_at"] and checkpoint is None and rank == 0:
-                raise RuntimeError("a worker failed, as it was told to")
+                raise RuntimeError("a worker failed, as --fail-at asks")
 
 
 def make_model(classes):
-    """A small network."""
+    """Returns a small network."""
     return nn.Sequential(
         nn.Conv2d(3, 16, 3, stride=2),
         nn.ReLU(),
@@ -85,7 +85,7 @@ def make_model(classes):
 
 
 def report(rank, metrics, model, optimizer, train):
-    """Tells Ray how it goes; the first worker hands it a checkpoint with that."""
+    """Reports metrics to Ray; the first worker adds a checkpoint."""
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = None
         if rank == 0:

@@ -1,15 +1,15 @@
-"""Training on several processes that may be killed at any time and go on with another number.
+"""Training on several processes that may be killed and resumed with another number of processes.
 
     torchrun --nproc-per-node 2 examples/torchrun_resume.py --checkpoint run.pt
     torchrun --nproc-per-node 3 examples/torchrun_resume.py --checkpoint run.pt
 
-The checkpoint holds the model and the position in the data. It is written every few steps, and a
-run that finds it goes on from there: each picture is trained on once per epoch, however often the
-run was killed and however many processes it had. `batch_size` is that of all processes together,
-so steps and learning rate do not depend on their number either.
+The checkpoint holds the model and the position in the data. It is written every few steps, and the
+next run resumes from it: each picture is trained on once per epoch, however often the run was
+killed and however many processes it had. `batch_size` is the global batch, so steps and learning
+rate do not depend on the number of processes either.
 
-With --journal FOLDER each process writes which pictures were in which step. Steps that a run did
-after its last checkpoint are undone by the kill, model and position alike, and are done again.
+With --journal FOLDER each process writes the pictures of each step. Steps after the last checkpoint
+are lost in a kill, model and position alike, and run again.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from pyloader.integrations.torch import TorchLoader
 
 
 def main():
-    """Trains on this process' share of every batch."""
+    """Trains on this process's slice of every batch."""
     options = parse_arguments()
     dist.init_process_group("gloo")  # "nccl" for GPUs
     rank, world = dist.get_rank(), dist.get_world_size()
@@ -89,7 +89,7 @@ def parse_arguments():
 
 
 def make_iterator(options):
-    """The iterator of this process: its slice of every batch."""
+    """Returns the iterator of this process: its slice of every batch."""
     if options.data is None and dist.get_rank() == 0:
         demo_data()
     dist.barrier()  # until the pictures are made
@@ -107,7 +107,7 @@ def make_iterator(options):
 
 
 def make_model(classes):
-    """A small network; it takes batches of any size, and an empty one too."""
+    """Returns a small network, for batches of any size, empty ones included."""
     return nn.Sequential(
         nn.Conv2d(3, 16, 3, stride=2),
         nn.ReLU(),
@@ -120,11 +120,11 @@ def make_model(classes):
 
 
 def train_step(model, optimizer, images, labels, world):
-    """One step on a slice of the batch; returns the sum of losses and the number of all images.
+    """Runs one step on a slice; returns the sum of losses and the number of images of the batch.
 
     Slices of the last batch differ in size and may be empty. DistributedDataParallel averages
-    gradients over processes as if all were alike, so the loss is scaled to make that the mean over
-    the images of the whole batch.
+    gradients over processes with equal weights, so the loss is scaled to make the result the mean
+    over the images of the whole batch.
     """
     count = torch.tensor(float(len(images)))
     dist.all_reduce(count)
@@ -138,7 +138,7 @@ def train_step(model, optimizer, images, labels, world):
 
 
 def save(path, step, model, optimizer, train):
-    """Writes a checkpoint; a kill leaves the old one or the new one, never half of one."""
+    """Writes a checkpoint; a kill leaves the old or the new one, never a part."""
     partial = path.with_name(path.name + ".partial")
     with partial.open("wb") as file:
         torch.save(

@@ -21,6 +21,7 @@ from pyloader._monitor.stats import make_stats
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted((ROOT / "docs").glob("*.md"))
+PROSE = [*PAGES, *sorted(ROOT.glob("*.md")), *sorted((ROOT / "bench").glob("*.md"))]
 RUN = [
     path
     for path in [ROOT / "README.md", *PAGES]
@@ -161,7 +162,7 @@ def test_the_map_of_rooms_is_the_tree() -> None:
     assert {f"csrc/{path.name}" for path in (ROOT / "csrc").iterdir() if path.is_dir()} <= rooms
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", PROSE, ids=lambda path: str(path.relative_to(ROOT)))
 def test_pages_are_in_american_english_and_call_an_epoch_an_epoch(path: Path) -> None:
     assert FOREIGN_WORDS.findall(path.read_text(encoding="utf-8")) == []
 

@@ -1,4 +1,4 @@
-"""The scoreboard's environments, its table and chart in a README, and how two results compare."""
+"""The scoreboard's environments, its tables and chart in a page, and how two results compare."""
 
 import copy
 import json
@@ -186,26 +186,23 @@ def test_the_table_has_correct_peers_the_fastest_first_and_says_who_is_missing(r
     assert "(warm): wrong, round 1: delivered 8 of 10 images" in text
 
 
-def test_further_sets_of_pictures_are_folded_away(result) -> None:
+def test_each_set_of_pictures_has_a_section(result) -> None:
     text = publish.tables([result, {**result, "title": "Others"}])
-    first, _, rest = text.partition("<details>\n<summary>Others</summary>\n\n")
-    assert first.startswith("**Pictures**")
-    assert "<details>" not in first
-    assert rest.startswith("**Others**")
-    assert rest.endswith("\n\n</details>")
+    titles = [line for line in text.splitlines() if line.startswith("#")]
+    assert titles == ["### Pictures", "### Others"]
 
 
-def test_the_readme_keeps_everything_outside_its_markers(result, tmp_path: Path) -> None:
+def test_a_page_keeps_everything_outside_its_markers(result, tmp_path: Path) -> None:
     image = pytest.importorskip("PIL.Image")
     pytest.importorskip("matplotlib")
-    readme, source = tmp_path / "README.md", tmp_path / "result.json"
+    report, source = tmp_path / "RESULTS.md", tmp_path / "result.json"
     chart = tmp_path / "results" / "chart.png"
     before, after = "# Title\n\nbefore\n\n", "\n\nafter | text\n"
-    readme.write_text(f"{before}{publish.BEGIN}\nold figures\n{publish.END}{after}")
+    report.write_text(f"{before}{publish.BEGIN}\nold figures\n{publish.END}{after}")
     source.write_text(json.dumps(result))
-    command = [str(source), "--chart", str(chart), "--readme", str(readme)]
+    command = [str(source), "--chart", str(chart), "--report", str(report)]
     assert publish.main(command) == 0
-    first = readme.read_text()
+    first = report.read_text()
     assert first.startswith(before + publish.BEGIN)
     assert first.endswith(publish.END + after)
     assert "old figures" not in first
@@ -218,7 +215,7 @@ def test_the_readme_keeps_everything_outside_its_markers(result, tmp_path: Path)
     others = (pixels == (0x9A, 0xA5, 0xB1)).all(axis=2).sum()
     assert min(ours, others) > 1000
     assert publish.main(command) == 0
-    assert readme.read_text() == first
+    assert report.read_text() == first
 
 
 @pytest.mark.parametrize(
@@ -230,13 +227,13 @@ def test_the_readme_keeps_everything_outside_its_markers(result, tmp_path: Path)
         2 * f"{publish.BEGIN} {publish.END}",
     ],
 )
-def test_a_readme_without_its_two_markers_is_left_alone(result, tmp_path: Path, text: str) -> None:
+def test_a_page_without_its_two_markers_is_left_alone(result, tmp_path: Path, text: str) -> None:
     pytest.importorskip("matplotlib")
-    readme, chart = tmp_path / "README.md", tmp_path / "chart.png"
-    readme.write_text(text)
+    report, chart = tmp_path / "RESULTS.md", tmp_path / "chart.png"
+    report.write_text(text)
     with pytest.raises(publish.NoMarkers):
-        publish.publish([result], chart, readme)
-    assert readme.read_text() == text
+        publish.publish([result], chart, report)
+    assert report.read_text() == text
     assert not chart.exists()
 
 

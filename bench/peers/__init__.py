@@ -1,1 +1,1 @@
-"""One file per loader that is measured; base.py says what a peer is."""
+"""One file per measured loader; base.py defines a peer."""

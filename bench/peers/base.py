@@ -1,4 +1,4 @@
-"""What a peer is given and what it must deliver: the same job for everybody."""
+"""A peer's job and its batches: the interface of all peers."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from bench.files import list_class_folder
 
 
 class PeerUnavailable(Exception):
-    """This peer cannot do the job here; the message says why."""
+    """This peer cannot do the job here; the message has the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,24 +32,24 @@ class Job:
 
     @classmethod
     def from_settings(cls, settings: dict[str, Any]) -> "Job":
-        """Builds the job from plain settings, listing the folder."""
+        """Builds the job from plain settings; lists the folder."""
         files, labels = list_class_folder(Path(settings["directory"]))
         return cls(files=tuple(files), labels=np.asarray(labels, np.int64), **settings)
 
     @property
     def batches(self) -> int:
-        """Batches in an epoch; the last may be smaller."""
+        """Number of batches in an epoch; the last may be smaller."""
         return -(-len(self.files) // self.batch_size)
 
     def order(self, epoch: int) -> NDArray[np.int64]:
-        """The shuffled order of an epoch (from 0), the same as Keras' for this seed."""
+        """Returns the shuffled order of an epoch (from 0), Keras' for this seed."""
         rng = np.random.RandomState(self.seed + epoch * self.batches)
         return rng.permutation(len(self.files)).astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One batch as the training loop gets it, valid until the next one is asked for."""
+    """One batch as the training loop gets it, valid until the next request."""
 
     images: NDArray[Any]
     """(B, height, width, 3), RGB in 0..255, in the job's dtype."""
@@ -61,21 +61,21 @@ class Batch:
 class Peer(Protocol):
     """A loader under test.
 
-    It may keep threads and buffers between epochs, but between two epochs it must not work. One
-    that converts the files first has `prepare_seconds`, the time that this took in its constructor.
+    It may keep threads and buffers between epochs, but must not work between two epochs. A peer
+    that converts the files first has `prepare_seconds`, the time of this in its constructor.
     """
 
     exact: bool
-    """Whether it promises Pillow's pixels, byte for byte."""
+    """True if it promises Pillow's pixels, byte for byte."""
 
     def __init__(self, job: Job) -> None:
-        """Gets ready. Raises PeerUnavailable (or ImportError) when it cannot do the job."""
+        """Prepares. Raises PeerUnavailable (or ImportError) if it cannot do the job."""
 
     def settings(self) -> str:
-        """How it is set up, in one sentence."""
+        """Describes its settings in one sentence."""
 
     def epoch(self) -> Iterator[Batch]:
-        """One shuffled epoch over all files."""
+        """Yields one shuffled epoch over all files."""
 
     def close(self) -> None:
-        """Stops everything."""
+        """Stops all threads and processes."""

@@ -1,4 +1,4 @@
-"""The loaders that are measured: where each is written, what it needs, where it differs."""
+"""The measured loaders: class, environment, and difference from the others."""
 
 import importlib
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ class PeerEntry:
     environment: str | None
     """Name in environments.ENVIRONMENTS; None: the interpreter that runs the benchmark."""
     difference: str
-    """Where its pixels or its procedure differ from the others'."""
+    """The difference of its pixels or its procedure from the others'."""
     cached: bool = False
-    """Whether it is measured in epochs that need not decode, rather than in those that do."""
+    """True to measure it in epochs from a cache."""
     not_cold: str = ""
-    """Why it cannot be measured with a cold page cache, where it cannot."""
+    """The reason that it cannot be measured with a cold page cache, or ""."""
 
 
 PEERS = {
@@ -87,7 +87,7 @@ PEERS = {
         "FFCV, JPEGs in its own file",
         "ffcv",
         "area averages, fast DCT; converted beforehand",
-        not_cold="it maps a file of its own, which the system does not forget meanwhile",
+        not_cold="it maps a file of its own, which the system keeps in the page cache",
     ),
     "spdl": PeerEntry("bench.peers.spdl_pipeline:SpdlPeer", "SPDL", "spdl", "FFmpeg's filter"),
     "grain": PeerEntry(
@@ -129,10 +129,10 @@ PEERS = {
 
 
 def entry_of(name: str) -> PeerEntry:
-    """The entry of a name in PEERS, or one made up for a module:class.
+    """Returns the entry of a name in PEERS, or a new one for a module:class.
 
     Raises:
-        ValueError: for a name that is neither.
+        ValueError: The name is neither.
     """
     if name in PEERS:
         return PEERS[name]
@@ -142,11 +142,11 @@ def entry_of(name: str) -> PeerEntry:
 
 
 def load_peer(name: str) -> type[Peer]:
-    """The class of a peer, given by its name in PEERS or as module:class.
+    """Returns the class of a peer, given by its name in PEERS or as module:class.
 
     Raises:
-        ValueError: for a name that is neither.
-        ImportError: when the library that the peer measures is not installed.
+        ValueError: The name is neither.
+        ImportError: The library of the peer is not installed.
     """
     module, _, attribute = entry_of(name).target.partition(":")
     peer: type[Peer] = getattr(importlib.import_module(module), attribute)

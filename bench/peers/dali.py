@@ -17,13 +17,13 @@ FILTERS = {
 }
 
 DEPTH = 2
-"""Batches in work or waiting ahead of the consumer, DALI's default."""
+"""Batches prefetched, DALI's default."""
 
 
 class DaliPeer:
-    """File names go in; reading, decoding and resizing are operators on DALI's threads.
+    """A pipeline of file names, whose reading, decoding and resizing run on DALI's threads.
 
-    Batches are scheduled by hand, as its iterators do, so that no work crosses the epoch's end.
+    It schedules batches itself, as DALI's iterators do, so that no work crosses the epoch's end.
     """
 
     exact = False
@@ -56,7 +56,7 @@ class DaliPeer:
             yield Batch(images.as_array(), self._job.labels[indices], indices)
             self._pipeline.release_outputs()
             self._pipeline.schedule_run()
-        self._pipeline.reset()  # it has met the end of the names
+        self._pipeline.reset()  # it has reached the end of the names
 
     def close(self) -> None:
         del self._pipeline

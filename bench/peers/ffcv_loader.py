@@ -130,7 +130,7 @@ class _Pixels:
 
 
 class _StoredJpegField(RGBImageField):  # type: ignore[misc]
-    """Stores a file's JPEG data unchanged, where its base class would encode pixels anew."""
+    """Stores a file's JPEG data unchanged; its base class would encode pixels anew."""
 
     def encode(self, destination: Any, path: str, malloc: Any) -> None:
         with Image.open(path) as image:
@@ -142,7 +142,7 @@ class _StoredJpegField(RGBImageField):  # type: ignore[misc]
 
 
 class _WholeImageDecoder(ResizedCropRGBImageDecoder):  # type: ignore[misc]
-    """Resizes all of the image, where FFCV's own decoders crop it first."""
+    """Resizes all of the image; FFCV's own decoders crop it first."""
 
     scale = ratio = None
 

@@ -1,4 +1,4 @@
-"""Keras' own ImageDataGenerator: its iterator as it is, and with threads that call it ahead."""
+"""Keras' own ImageDataGenerator: its iterator alone, and with threads that prefetch from it."""
 
 import importlib.util
 import os
@@ -9,7 +9,7 @@ from typing import Any
 
 from bench.peers.base import Batch, Job, PeerUnavailable
 
-if "KERAS_BACKEND" not in os.environ:  # Keras wants one to import; loading uses NumPy alone
+if "KERAS_BACKEND" not in os.environ:  # Keras needs one to import; loading uses NumPy alone
     installed = [name for name in ("jax", "torch") if importlib.util.find_spec(name)]
     os.environ["KERAS_BACKEND"] = (installed or ["tensorflow"])[0]
 

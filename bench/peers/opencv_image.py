@@ -1,4 +1,4 @@
-"""OpenCV's decode, and its resize into a row of a batch: what two of the peers are made of."""
+"""OpenCV's decode, and its resize into a row of a batch, for two of the peers."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,14 +18,14 @@ FILTERS = {
 }
 
 DIRECT_RGB = hasattr(cv2, "IMREAD_COLOR_RGB")
-"""Whether this OpenCV decodes straight to RGB; older ones give BGR, to be converted."""
+"""True if this OpenCV decodes straight to RGB; older ones return BGR."""
 
 
 def decode_rgb(content: NDArray[np.uint8]) -> NDArray[Any]:
-    """Decodes a file's content to (H, W, 3) RGB, without turning it as EXIF says: as Keras does.
+    """Decodes a file's content to (H, W, 3) RGB, without EXIF rotation, as Keras does.
 
     Raises:
-        OSError: for content that OpenCV does not decode.
+        OSError: OpenCV does not decode the content.
     """
     flags = cv2.IMREAD_IGNORE_ORIENTATION
     flags |= cv2.IMREAD_COLOR_RGB if DIRECT_RGB else cv2.IMREAD_COLOR
@@ -36,10 +36,10 @@ def decode_rgb(content: NDArray[np.uint8]) -> NDArray[Any]:
 
 
 def resizer(job: Job) -> Callable[[NDArray[Any], NDArray[Any]], None]:
-    """A function that resizes an image into its place in the batch, on the calling thread.
+    """Returns a function that resizes an image into its row of the batch, on the calling thread.
 
     Raises:
-        PeerUnavailable: when OpenCV has no filter of that name.
+        PeerUnavailable: OpenCV has no filter of that name.
     """
     if job.interpolation not in FILTERS:
         raise PeerUnavailable(f"OpenCV has no {job.interpolation} filter")

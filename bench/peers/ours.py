@@ -41,7 +41,7 @@ class PyloaderPeer:
                 assert indices is not None
                 yield Batch(x, y, indices)
         finally:
-            # Assigning a position drops what it has prepared of the next epoch: now others' turn.
+            # Assigning a position drops the next epoch's prefetched batches: the others' turn.
             self._iterator.batch_index = 0
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The pool that the Python-threaded peers share: images decoded ahead into reused batches."""
+"""The pool of the Python-threaded peers, which decodes ahead into reused batches."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 from bench.peers.base import Batch, Job
 
 DEPTH = 4
-"""Batches in work or waiting ahead of the consumer: the pool never idles within an epoch."""
+"""Batches prefetched, so that the pool never idles within an epoch."""
 
 CHUNK = 8
 """Images per task: small enough to share a batch between threads, large enough to cost little."""
 
 Fill = Callable[[str, NDArray[Any]], None]
-"""Decodes and resizes the file at a path into its place (height, width, 3) in the batch."""
+"""Decodes and resizes the file at a path into its row (height, width, 3) of the batch."""
 
 
 class ReadAheadPool:
-    """A thread pool that runs `fill` for every image of an epoch, batches delivered in order."""
+    """A thread pool that runs `fill` for every image of an epoch and delivers batches in order."""
 
     def __init__(self, job: Job, fill: Fill) -> None:
         self._job = job
@@ -32,7 +32,7 @@ class ReadAheadPool:
         self._buffers = [np.empty(shape, job.dtype) for _ in range(DEPTH + 1)]
 
     def epoch(self) -> Iterator[Batch]:
-        """One epoch; a batch's buffer is used again as soon as the next batch is asked for."""
+        """Yields one epoch; a batch's buffer is reused at the request for the next batch."""
         order = self._job.order(self._epoch)
         self._epoch += 1
         size = self._job.batch_size

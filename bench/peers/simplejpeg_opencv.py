@@ -16,10 +16,10 @@ from bench.peers.read_ahead import DEPTH, Fill, ReadAheadPool
 
 
 def decode_and_resize(job: Job) -> Fill:
-    """A function that decodes a file with simplejpeg and resizes it into its place in the batch.
+    """Returns a function that decodes a file and resizes it into its row of the batch.
 
     Raises:
-        PeerUnavailable: for files that are not JPEG, or a filter that OpenCV has not.
+        PeerUnavailable: A file is not a JPEG, or OpenCV lacks the filter.
     """
     others = sum(not file.lower().endswith(JPEG_SUFFIXES) for file in job.files)
     if others:
@@ -55,13 +55,13 @@ class SimplejpegPeer:
 
 
 class _Decoder(threading.local):
-    """Decodes into a buffer that each thread keeps: nothing is allocated per image once warm."""
+    """Decodes into one buffer per thread: no allocation per image once warm."""
 
     def __init__(self) -> None:
         self._buffer = np.empty(0, np.uint8)
 
     def decode(self, content: bytes) -> NDArray[Any]:
-        """The image in RGB, valid until this thread decodes the next."""
+        """Returns the image in RGB, valid until this thread decodes the next."""
         height, width, _, _ = simplejpeg.decode_jpeg_header(content, strict=False)
         size = 3 * height * width
         if self._buffer.size < size:

@@ -27,7 +27,7 @@ FILTERS = {
 
 
 class SpdlPeer:
-    """A stage that loads a batch per call, as many calls at a time as there are threads."""
+    """A stage that loads a batch per call, with one call per thread at a time."""
 
     exact = False
 

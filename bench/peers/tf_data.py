@@ -26,7 +26,7 @@ FILTERS = {
 class TfDataPeer:
     """The dataset as Keras builds it: parallel calls and prefetching are tuned by tf.data.
 
-    What Keras calls labels are here the numbers of the files, so that it is known who is who.
+    Keras' labels are the numbers of the files here, which identify the images.
     """
 
     exact = False
@@ -55,7 +55,7 @@ class TfDataPeer:
         pass
 
     def _build(self, numbers: list[int]) -> Any:
-        """The shuffled dataset of (images, numbers) in the job's dtype."""
+        """Returns the shuffled dataset of (images, numbers) in the job's dtype."""
         dataset = self._keras_dataset(
             labels=numbers,
             label_mode="int",
@@ -79,7 +79,7 @@ class TfDataPeer:
 
 
 class TfDataCachePeer(TfDataPeer):
-    """Single images kept by cache(), so that every epoch can shuffle and batch them anew."""
+    """Single images in cache(), shuffled and batched anew in every epoch."""
 
     def settings(self) -> str:
         return (
@@ -99,5 +99,5 @@ class TfDataCachePeer(TfDataPeer):
 
 
 def _round(images: Any, numbers: Any) -> tuple[Any, Any]:
-    """float32, which tf.image.resize gives, to the nearest uint8."""
+    """Rounds the float32 of tf.image.resize to uint8."""
     return tf.saturate_cast(tf.round(images), tf.uint8), numbers

@@ -60,7 +60,7 @@ class _Files(Dataset[Any]):
 
 
 class _Batches:
-    """The job's order of the epoch that is set; the loader asks for it as often as it likes."""
+    """The job's order of the current epoch; the loader may read it several times."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
