@@ -87,7 +87,7 @@ def cursor_from_state(
 ) -> Cursor:
     """Returns the position that a state describes."""
     try:
-        version = state["version"] if "version" in state else state["v"]
+        version = state["v"] if "v" in state else state["version"]
         if version != VERSION:
             raise ValueError(
                 f"this state has format {version!r}, and this version of pyloader reads format "
